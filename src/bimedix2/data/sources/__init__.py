@@ -1,0 +1,1 @@
+"""One file per public data set: its original files in, records out."""

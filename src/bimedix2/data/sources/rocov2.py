@@ -1,0 +1,110 @@
+"""ROCOv2: radiology figures with captions and checked UMLS concepts (Rückert et al. 2024)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ...records.schema import Language, Modality, Record, Split, Step
+from ._common import asset, exchange, existing, label, phrased, phrases, choose
+
+SOURCE, LICENCE = "rocov2", "CC-BY-4.0"
+TRANSLATION = Step(name="translate", tool="large language model", date="2026-11", note="not verified by a clinician")
+MODALITIES: dict[str, tuple[str, Modality]] = {
+    "C0040405": ("CT", "ct"),
+    "C1306645": ("X-ray", "xray"),
+    "C0024485": ("MRI", "mri"),
+    "C0041618": ("ultrasound", "ultrasound"),
+    "C0002978": ("angiography", "angiography"),
+    "C0032743": ("PET", "pet"),
+}
+REGIONS = {
+    "C0817096": "chest",
+    "C0037303": "skull",
+    "C0023216": "lower extremity",
+    "C0030797": "pelvis",
+    "C0000726": "abdomen",
+    "C1140618": "upper extremity",
+    "C0037949": "spine",
+}
+VIEWS = {"C1999039": "antero-posterior", "C1996865": "postero-anterior", "C0205129": "lateral"}
+FOLDERS: dict[str, Split] = {"train": "train", "valid": "dev", "test": "test"}
+
+
+class Figure(NamedTuple):
+    """One figure: its id, image path relative to the data root, caption and checked facts."""
+
+    id: str
+    image: str
+    caption: str
+    modality: str | None
+    region: str | None
+    view: str | None
+    split: Split
+
+
+def read_figures(root: Path, folder: str) -> Iterator[Figure]:
+    """Figures of one official split.
+
+    Args:
+        root: data root that holds ``rocov2/``.
+        folder: ``train``, ``valid`` or ``test``.
+    """
+    base = existing(root / SOURCE)
+    concepts = _rows(base / f"sample_{folder}_concepts_manual.csv", "CUIs")
+    for figure, caption in _rows(base / f"sample_{folder}_captions.csv", "Caption").items():
+        codes = concepts.get(figure, "").split(";")
+        yield Figure(
+            figure,
+            f"{SOURCE}/{folder}/{figure}.jpg",
+            " ".join(caption.split()),
+            next((MODALITIES[code][0] for code in codes if code in MODALITIES), None),
+            next((REGIONS[code] for code in codes if code in REGIONS), None),
+            next((VIEWS[code] for code in codes if code in VIEWS), None),
+            FOLDERS[folder],
+        )
+
+
+def _rows(path: Path, field: str) -> dict[str, str]:
+    with existing(path).open(encoding="utf-8-sig", newline="") as file:
+        return {row["ID"]: row[field] for row in csv.DictReader(file)}
+
+
+def records(root: Path, folder: str = "train") -> Iterator[Record]:
+    """Captions and checked facts of each figure, in English and Arabic."""
+    arabic = {row["id"]: row["ar"] for row in asset("rocov2_captions_ar.jsonl")}
+    for figure in read_figures(root, folder):
+        modality = next((m for name, m in MODALITIES.values() if name == figure.modality), "other")
+        fields = {
+            "modality": modality,
+            "source": SOURCE,
+            "licence": LICENCE,
+            "image": figure.image,
+            "split": figure.split,
+        }
+        base = f"{SOURCE}:{figure.id}"
+        captions: dict[Language, str] = {"en": figure.caption}
+        if figure.id in arabic:
+            captions["ar"] = arabic[figure.id]
+        for language, caption in captions.items():
+            yield exchange(
+                f"{base}:caption:{language}",
+                choose(phrases("caption", language), f"{base}:{language}")[0],
+                caption,
+                language,
+                task="caption",
+                pair_id=f"{base}:caption",
+                parent=f"{base}:caption:en" if language == "ar" else None,
+                steps=(TRANSLATION,) if language == "ar" else (),
+                **fields,
+            )
+        for fact, value in (("modality", figure.modality), ("region", figure.region), ("view", figure.view)):
+            if value:
+                answers: dict[Language, str] = {"en": _sentence(value), "ar": label(value, "ar")}
+                yield from phrased(base, fact, answers, task="classification", **fields)
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]

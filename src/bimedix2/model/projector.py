@@ -1,0 +1,76 @@
+"""A LLaVA whose projector folds r x r neighbouring patches into one token (nano's 576 -> 64).
+
+Folding keeps every feature value (pixel shuffle, Shi et al. 2016, arXiv 1609.05158, used the other way
+round) while the language model reads fewer tokens, which is what costs time on a CPU.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import LlavaConfig, LlavaForConditionalGeneration
+
+
+class PixelShuffleProjector(nn.Module):
+    """LayerNorm, r x r pixel shuffle, then the two-layer GELU MLP of LLaVA.
+
+    The norm is there because DINOv2's last hidden state carries a few patches of very large norm.
+
+    Args:
+        vision_width: C, width of a patch feature.
+        text_width: D, width of a language-model embedding.
+        r: patches folded along each side.
+    """
+
+    def __init__(self, vision_width: int, text_width: int, r: int) -> None:
+        super().__init__()
+        self.r = r
+        self.norm = nn.LayerNorm(vision_width)
+        self.linear_1 = nn.Linear(vision_width * r * r, text_width)
+        self.act = nn.GELU()
+        self.linear_2 = nn.Linear(text_width, text_width)
+
+    def forward(self, features_NPC: Tensor) -> Tensor:  # noqa: N803 - shape letters, see docs/internals.md
+        """Map patch features (N, P, C) to embeddings (N, P / r^2, D); P must be a square divisible by r^2."""
+        projected: Tensor = self.linear_2(self.act(self.linear_1(pixel_shuffle(self.norm(features_NPC), self.r))))
+        return projected
+
+
+def pixel_shuffle(features: Tensor, r: int) -> Tensor:
+    """Fold each r x r block of the patch grid into the channel axis.
+
+    Args:
+        features: (N, P, C) with P = G * G, row by row; G divisible by r.
+
+    Returns:
+        (N, P / r^2, C * r^2). With G = 4, r = 2 the first token holds patches 0, 1, 4, 5.
+    """
+    n, p, c = features.shape
+    grid = int(p**0.5)
+    if grid * grid != p or grid % r:
+        raise ValueError(f"{p} patches do not form a square grid divisible by {r}")
+    blocks = features.reshape(n, grid // r, r, grid // r, r, c).permute(0, 1, 3, 2, 4, 5)
+    return blocks.reshape(n, (grid // r) ** 2, r * r * c)
+
+
+class PixelShuffleLlava(LlavaForConditionalGeneration):  # type: ignore[misc]
+    """``LlavaForConditionalGeneration`` with a pixel-shuffle projector; ``config.pixel_shuffle`` is r."""
+
+    def __init__(self, config: LlavaConfig) -> None:
+        super().__init__(config)
+        self.model.multi_modal_projector = PixelShuffleProjector(
+            config.vision_config.hidden_size, config.text_config.hidden_size, config.pixel_shuffle
+        )
+
+
+def init_projector(projector: PixelShuffleProjector, embedding_std: float, seed: int) -> None:
+    """Seeded start whose output has the spread of the language model's input embeddings.
+
+    Gemma multiplies embeddings by sqrt(D); a projector started at the usual 0.02 would be drowned by text.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for layer, gain in ((projector.linear_1, 1.0), (projector.linear_2, 1.7 * embedding_std)):
+        fan_in = layer.weight.shape[1]
+        with torch.no_grad():
+            layer.weight.normal_(0.0, gain / fan_in**0.5, generator=generator)
+            layer.bias.zero_()
