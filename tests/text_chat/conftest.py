@@ -10,6 +10,8 @@ CORPUS = [
     "Findings:\n\n1. Effusion\n2. Nodule\n\nImpression: stable left lung, right lung and brain MRI",
     "ماذا تظهر هذه الصورة الشعاعية للصدر؟ لا توجد علامات حادة في القلب أو الرئتين. الرئة اليسرى سليمة",
     "النتائج: انصباب وعقدة في الرئة اليمنى. نعم لا user model system assistant <div> start of turn image",
+    # GPT-2's splitting keeps two line breaks together only at the end of a string.
+    "normal\n\n",
 ] * 3
 LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -81,8 +83,8 @@ def gpt2_tokenizer() -> Tokenizer:
 def gemma_tokenizer() -> Tokenizer:
     """Gemma's shape as a converter leaves it.
 
-    ``<start_of_turn>`` and ``<unused1>`` are plain vocabulary that merges can build, ``[multimodal]`` is an added
-    token that is not special, and so are runs of line breaks.
+    ``<start_of_turn>`` and ``<unused1>`` are plain vocabulary that merges can build, ``[multimodal]`` is an
+    added token that is not special, and so are runs of line breaks.
     """
     names = ["<pad>", "<eos>", "<bos>", "<unk>", "[multimodal]", "<unused0>", "\n", "\n\n", "<end_of_turn>"]
     spaced = [text.replace(" ", "▁") for text in CORPUS]
@@ -113,14 +115,16 @@ def clean_gemma_tokenizer(gemma_tokenizer: Tokenizer) -> Tokenizer:
 
 @pytest.fixture(scope="session")
 def phi3_tokenizer() -> Tokenizer:
-    """Phi-3's shape: a space is put before each stretch of text, role tokens swallow white space after them."""
+    """Phi-3's shape: a space before each stretch of text, role tokens that swallow white space."""
     merges = _learnt_merges(["▁" + text.replace(" ", "▁") for text in CORPUS], None)
     tokenizer = Tokenizer(_byte_fallback(["<unk>", "<s>", "</s>"], merges))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    tokenizer.add_special_tokens([AddedToken(n, normalized=False, special=True) for n in ("<unk>", "<s>", "</s>")])
+    tokenizer.add_special_tokens(
+        [AddedToken(n, normalized=False, special=True) for n in ("<unk>", "<s>", "</s>")]
+    )
     roles = [AddedToken(name, normalized=False, rstrip=True, special=True) for name in PHI3_SPECIALS]
     tokenizer.add_special_tokens(roles)
     return tokenizer

@@ -100,7 +100,8 @@ def records(root: Path, folder: str = "train") -> Iterator[Record]:
                 steps=(TRANSLATION,) if language == "ar" else (),
                 **fields,
             )
-        for fact, value in (("modality", figure.modality), ("region", figure.region), ("view", figure.view)):
+        view = figure.view if figure.modality == "X-ray" else None  # the same codes mean planes elsewhere
+        for fact, value in (("modality", figure.modality), ("region", figure.region), ("view", view)):
             if value:
                 answers: dict[Language, str] = {"en": _sentence(value), "ar": label(value, "ar")}
                 yield from phrased(base, fact, answers, task="classification", **fields)

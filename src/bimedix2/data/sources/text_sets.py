@@ -29,7 +29,8 @@ def indiana(root: Path, share: float = 0.15) -> Iterator[Record]:
         for field in ("study_id", "findings", "impression"):
             if not isinstance(report.get(field), str):
                 raise RecordError(path, row, field, "missing or not a string", "مفقود أو ليس نصا")
-        if not report["findings"].strip() or stable_fraction(f"indiana:{report['study_id']}") >= share:
+        blanked = "____" in report["impression"]  # a de-identified name or date is no answer to learn
+        if blanked or not report["findings"].strip() or stable_fraction(f"indiana:{report['study_id']}") >= share:
             continue
         yield exchange(
             f"indiana:{report['study_id']}:impression:en",

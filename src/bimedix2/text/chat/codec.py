@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from bimedix2.text.chat.template import ChatTemplate
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from bimedix2.text.chat.proof import Proof
+
 # Tokens that steer a model, whatever the tokenizer calls them: converted tokenizers may hold these as
 # non-special added tokens or as plain vocabulary that merges can reach.
 _CONTROL = re.compile(
@@ -23,7 +24,6 @@ _CONTROL = re.compile(
 )
 _Kind = Literal["free", "spelled", "forbidden"]
 _BYTE = re.compile(r"<0x[0-9A-Fa-f]{2}>")
-_PROBE = "The left lung is clear.\n\nالرئةُ اليسرى سليمة، 12٪ 🙂  <|x|> ▁"
 
 
 class Codec:
@@ -31,7 +31,8 @@ class Codec:
 
     Attributes:
         backend: the ``tokenizers.Tokenizer`` underneath.
-        vocab_size: size with added tokens when this codec was made.
+        vocab_size: size with added tokens when this codec was made; a change makes a new codec.
+        proofs: outcomes of the segment-wise proof, by template.
     """
 
     def __init__(self, backend: Tokenizer) -> None:
@@ -41,26 +42,10 @@ class Codec:
         added = backend.get_added_tokens_decoder()
         self._special = {index for index, token in added.items() if token.special}
         self._added = {index for index, token in added.items() if token.special or token.content.strip()}
+        self.proofs: dict[ChatTemplate, Proof] = {}
         self._control: dict[int, bool] = {}
         self._kinds: dict[int, _Kind] = {}
         self._trusted: dict[str, list[int]] = {}
-        self._fingerprint = ""
-
-    @property
-    def fingerprint(self) -> str:
-        """Digest of the parts that decide how text is split, with a probe of the vocabulary."""
-        if not self._fingerprint:
-            parts: list[object] = [self.vocab_size, self.backend.encode(_PROBE, add_special_tokens=False).ids]
-            parts += [
-                getattr(self.backend, name).__getstate__()
-                if getattr(self.backend, name) is not None
-                else None
-                for name in ("normalizer", "pre_tokenizer", "decoder")
-            ]
-            added = sorted(self.backend.get_added_tokens_decoder().items())
-            parts.append([(i, t.content, t.lstrip, t.rstrip, t.normalized, t.single_word) for i, t in added])
-            self._fingerprint = hashlib.sha256(repr(parts).encode()).hexdigest()
-        return self._fingerprint
 
     def token_id(self, token: str, template: ChatTemplate) -> int:
         """Id of a template's token.

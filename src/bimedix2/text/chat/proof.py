@@ -33,9 +33,6 @@ class Proof:
     safe_path: bool = True
 
 
-_PROOFS: dict[tuple[str, ChatTemplate], Proof] = {}
-
-
 def prove_segmentwise(
     tokenizer: Any, template: ChatTemplate, samples: Sequence[Sequence[Turn]] | None = None
 ) -> Proof:
@@ -47,7 +44,8 @@ def prove_segmentwise(
         tokenizer: transformers fast tokenizer or ``tokenizers.Tokenizer``.
         template: the chat template.
         samples: conversations without names of control tokens in them; ``None`` takes 400 built-in ones and
-            remembers the outcome for this tokenizer and template.
+            remembers the outcome for this tokenizer and template. (Proving takes 0.1 s for a vocabulary of
+            262,144, less than a digest of its merges would, so a copy of a tokenizer is simply proved anew.)
 
     Raises:
         ChatError: ``template_mismatch`` or ``bad_tokenizer``.
@@ -55,10 +53,9 @@ def prove_segmentwise(
     codec = codec_for(tokenizer)
     if samples is not None:
         return _prove(codec, template, samples)
-    key = (codec.fingerprint, template)
-    if key not in _PROOFS:
-        _PROOFS[key] = _prove(codec, template, proof_conversations())
-    return _PROOFS[key]
+    if template not in codec.proofs:
+        codec.proofs[template] = _prove(codec, template, proof_conversations())
+    return codec.proofs[template]
 
 
 def _prove(codec: Codec, template: ChatTemplate, samples: Sequence[Sequence[Turn]]) -> Proof:
