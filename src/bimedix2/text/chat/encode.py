@@ -90,7 +90,8 @@ def encode_conversation(
     """Tokenise a conversation.
 
     Exactly one BOS. Text in turns never yields a control token, an added token or ``image_token_id``.
-    Supervised: assistant content and the token that closes it, nothing else.
+    Supervised: assistant content and the token that closes it, nothing else. Content is trimmed at both ends
+    and otherwise decodes to what was typed, except that SentencePiece-like tokenizers read U+2581 as a space.
 
     Args:
         turns: the conversation.
