@@ -44,6 +44,7 @@ def fetch(name: str, *, revision: str | None = None) -> Path:
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
+    from huggingface_hub.utils import httpx
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(ALLOWED)))
@@ -61,6 +62,6 @@ def fetch(name: str, *, revision: str | None = None) -> Path:
         ) from error
     except LocalEntryNotFoundError as error:
         raise _unreachable(name, "the hub did not answer or is switched off.", "لا اتصال بالمنصة.") from error
-    except OSError as error:
-        # Connection errors of the hub's HTTP client and a full disk are both OSErrors.
+    except (OSError, httpx.HTTPError) as error:
+        # A transfer that breaks half way, a server error, or a full disk.
         raise _unreachable(name, f"{error}.", f"{error}.") from error

@@ -60,7 +60,7 @@ class ImageStore:
         pixels: Pixels = np.asarray(self.pixels[index])
         if augment_key is not None:
             pixels = augmented(pixels, augment_key, self.policy)
-        return self.policy.normalize(pixels)
+        return self.policy.normalise(pixels)
 
 
 def augmented(pixels: Pixels, key: str, policy: ImagePolicy) -> Pixels:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_CHUNK = 32
+_CHUNK = 128
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

@@ -74,7 +74,7 @@ def plan_epoch(
         samples: every sample; their order does not matter.
         seed, epoch: choose phrasing, packing and order.
         budget: longest pack in tokens; a longer sample gets a pack of its own.
-        weights: expected uses of each source per epoch, 1 where absent.
+        weights: expected uses of each source's images (or texts) per epoch, 1 where absent.
     """
     by_group: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -82,9 +82,10 @@ def plan_epoch(
     chosen: dict[tuple[int, ...], list[Sample]] = {}
     for key in sorted(by_group):
         options = sorted(by_group[key], key=lambda sample: sample.id)
-        rank = _rank(seed, epoch, key)
-        sample = options[rank % len(options)]
-        for _ in range(repeats(weights.get(sample.source, 1.0), rank >> 16)):
+        sample = options[_rank(seed, epoch, key) % len(options)]
+        # All conversations about an image come or stay away together: a row with one of them is mostly image.
+        unit = key if sample.image is None else f"{sample.source}|image {sample.image}"
+        for _ in range(repeats(weights.get(sample.source, 1.0), _rank(seed, epoch, f"use|{unit}"))):
             # Conversations can share a row only if their first tokens are the very same.
             chosen.setdefault(_shared(sample), []).append(sample)
     packs: list[Pack] = []

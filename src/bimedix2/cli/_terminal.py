@@ -1,0 +1,57 @@
+"""What goes to the screen: Arabic in the right order, streams in whole lines, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+import typer
+
+
+def readable(text: str, stream: TextIO | None = None) -> str:
+    """Text as the stream's terminal needs it; a pipe or a file gets it unchanged."""
+    stream = stream or sys.stdout
+    if not stream.isatty() or text.isascii():
+        return text
+    from bimedix2.text.terminal import for_terminal
+
+    return for_terminal(text)
+
+
+def say(text: str) -> None:
+    """A progress line on stderr, so that stdout holds answers alone."""
+    typer.echo(readable(text, sys.stderr), err=True)
+
+
+class AnswerPrinter:
+    """Prints an answer as it comes: left-to-right text at once, right-to-left text in whole lines.
+
+    The order of the letters of an Arabic line is known only when the line is complete.
+
+    Args:
+        rtl: whether the answer is to be Arabic.
+        stream: where it goes; a pipe gets every piece at once in logical order.
+    """
+
+    def __init__(self, rtl: bool, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stdout
+        self._whole_lines = rtl and self.stream.isatty()
+        self._line = ""
+
+    def push(self, piece: str) -> None:
+        """Print what can be printed of a new piece."""
+        if not self._whole_lines:
+            self._write(piece)
+            return
+        *lines, self._line = (self._line + piece).split("\n")
+        for line in lines:
+            self._write(readable(line, self.stream) + "\n")
+
+    def close(self) -> None:
+        """Print the rest and end the line."""
+        self._write(readable(self._line, self.stream) + "\n")
+        self._line = ""
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()

@@ -1,0 +1,69 @@
+"""The command table. Every command lives in its own file and imports its work inside the function."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from . import ask, chat, data, doctor, evaluate, models, pull, train
+from ._errors import GuardedGroup
+
+_HELP = """BiMediX2: an Arabic-English medical vision-language assistant.
+Research use only, not a medical device.
+
+مساعد طبي بصري لغوي بالعربية والإنجليزية. للاستخدام البحثي فقط، وليس جهازا طبيا."""
+_EPILOG = "BIMEDIX2_LANG=ar shows messages in Arabic; BIMEDIX2_DEBUG=1 shows tracebacks."
+
+
+def new_typer(help_text: str) -> typer.Typer:
+    """A group with plain help: rich panels would cost more time than the rest of the start."""
+    return typer.Typer(
+        cls=GuardedGroup,
+        help=help_text,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+app = new_typer(_HELP)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from bimedix2 import __version__
+
+        typer.echo(f"bimedix2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EPILOG)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Shared options."""
+
+
+app.command("ask")(ask.ask)
+app.command("chat")(chat.chat)
+app.command("pull")(pull.pull)
+app.command("convert")(models.convert)
+app.command("merge")(models.merge)
+app.command("export")(models.export)
+app.command("train")(train.train)
+app.command("doctor")(doctor.doctor)
+
+data_app = new_typer("Look at, build and convert data sets of records.")
+data_app.command("show")(data.show)
+data_app.command("build-nano")(data.build_nano)
+data_app.command("convert")(data.convert)
+app.add_typer(data_app, name="data")
+
+evaluate_app = new_typer("Measure a model on held-out questions.")
+evaluate_app.command("vqa-rad")(evaluate.vqa_rad)
+app.add_typer(evaluate_app, name="evaluate")

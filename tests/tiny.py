@@ -1,0 +1,107 @@
+"""Tiny random models of the real structures, so that tests run the real code without any download."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<image>"]
+TEXTS = ["What is shown? The left lung is clear. Yes No chest CT 12 mm", "ماذا يظهر؟ الرئة اليسرى سليمة. نعم لا الصدر"] * 3
+IMAGE, PATCH = 56, 14
+
+
+def tiny_tokenizer() -> Any:
+    """A byte-level BPE with Llama 3's special tokens as a transformers fast tokenizer."""
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=340, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in SPECIALS])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|eot_id|>", pad_token="<|end_of_text|>")
+
+
+def tiny_llava(vocab: int, image_token_id: int) -> Any:
+    """CLIP + Llama, two layers each: the 8B's structure."""
+    import torch
+    from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+    torch.manual_seed(0)
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(
+            hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=IMAGE,
+            patch_size=PATCH, projection_dim=16,
+        ),
+        text_config=LlamaConfig(
+            vocab_size=vocab, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, max_position_embeddings=512,
+        ),
+        image_token_index=image_token_id,
+        image_seq_length=(IMAGE // PATCH) ** 2,
+        vision_feature_layer=-2,
+    )  # fmt: skip
+    return _spread(LlavaForConditionalGeneration(config))
+
+
+def tiny_nano(vocab: int, image_token_id: int) -> Any:
+    """DINOv2 + Gemma 3 with local layers and a pixel-shuffle projector: nano's structure."""
+    import torch
+    from transformers import Dinov2Config, Gemma3TextConfig, LlavaConfig
+
+    from bimedix2.model.projector import PixelShuffleLlava
+
+    torch.manual_seed(0)
+    config = LlavaConfig(
+        vision_config=Dinov2Config(
+            hidden_size=12, num_hidden_layers=2, num_attention_heads=2, image_size=IMAGE, patch_size=PATCH
+        ),
+        text_config=Gemma3TextConfig(
+            vocab_size=vocab, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
+            num_key_value_heads=1, head_dim=16, sliding_window=24, layer_types=["sliding_attention", "full_attention"],
+            max_position_embeddings=512, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        ),
+        image_token_index=image_token_id,
+        image_seq_length=4,
+        vision_feature_layer=-1,
+        pixel_shuffle=2,
+        tie_word_embeddings=True,
+    )  # fmt: skip
+    return _spread(PixelShuffleLlava(config))
+
+
+def _spread(model: Any) -> Any:
+    """Larger random weights: at the usual 0.02 a tiny model's outputs hardly depend on its inputs."""
+    import torch
+
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                parameter.normal_(0, 0.25, generator=generator)
+    return model.eval()
+
+
+def tiny_bundle(kind: str = "llava") -> Any:
+    """A :class:`bimedix2.model.Bundle` around a tiny model of ``kind`` ``llava`` or ``nano``."""
+    from bimedix2.images import ImagePolicy
+    from bimedix2.model.bundle import Bundle
+    from bimedix2.text.chat import get_template
+
+    tokenizer = tiny_tokenizer()
+    image_token_id = tokenizer.convert_tokens_to_ids("<image>")
+    build = tiny_llava if kind == "llava" else tiny_nano
+    model = build(len(tokenizer), image_token_id)
+    return Bundle(
+        model=model,
+        tokenizer=tokenizer,
+        template=get_template("llama3"),
+        image_policy=ImagePolicy.clip(IMAGE) if kind == "llava" else ImagePolicy.dinov2(IMAGE),
+        image_token_id=image_token_id,
+        tokens_per_image=model.config.image_seq_length,
+        name=f"tiny-{kind}",
+    )
