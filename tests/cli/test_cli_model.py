@@ -210,3 +210,31 @@ def test_data_show_and_convert(run, recipe: Path, model_folder: Path, tmp_path: 
     assert [json.loads(line)["turns"] for line in back.read_text(encoding="utf-8").splitlines()] == [
         row["turns"] for row in as_rows
     ]
+
+
+def test_llava_rows_come_in_and_go_out(run, tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": "a",
+            "image": "a.png",
+            "conversations": [
+                {"from": "human", "value": "<image>\nما هذا؟"},
+                {"from": "gpt", "value": "أشعة"},
+            ],
+        },
+        {"id": "b", "conversations": [{"from": "nobody", "value": "x"}]},
+    ]
+    source, target = tmp_path / "llava.json", tmp_path / "records.jsonl"
+    source.write_text(json.dumps(rows), encoding="utf-8")
+    arguments = ["data", "convert", str(source), str(target), "--source-name", "mine", "--licence", "CC0-1.0"]
+    refused = run(*arguments)
+    assert refused.returncode == 1
+    assert "row 2, field conversations[0].from" in refused.stderr
+    assert not target.exists()
+    assert run(*arguments, "--task", "poetry").returncode == 2
+    assert run(*arguments, "--keep-going").returncode == 0
+    (record,) = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert (record["source"], record["licence"], record["turns"][0]["text"]) == ("mine", "CC0-1.0", "ما هذا؟")
+    back = tmp_path / "back.jsonl"
+    assert run("data", "convert", str(target), str(back), "--to", "llava").returncode == 0
+    assert json.loads(back.read_text(encoding="utf-8")) == rows[0]

@@ -133,12 +133,18 @@ def _as_json(answer: Answer, model: str, decoded: float, loaded: float) -> str:
     )
 
 
+def in_language(warning: str, language: str) -> str:
+    """A warning in a language; those about images come in both."""
+    translated = getattr(warning, "in_language", None)
+    return str(translated(language)) if translated else warning
+
+
 def print_footer(answer: Answer, loaded: float | None = None) -> None:
     """Warnings, timings and the notice, on stderr and in the answer's language."""
     from ._terminal import say
 
     for warning in answer.warnings:
-        say(f"! {warning}")
+        say(f"! {in_language(warning, answer.language)}")
     times, arabic = answer.timings, answer.language == "ar"
     first, total, speed = times.first_token, times.total, times.tokens_per_second
     if arabic:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,10 +14,19 @@ from . import _options as o
 
 if TYPE_CHECKING:
     from bimedix2.data.show import ChatSetup
+    from bimedix2.errors import RecordError
+    from bimedix2.records import Modality, Task
+
+
+class Format(StrEnum):
+    """Format of a JSON-lines file."""
+
+    records = "records"
+    llava = "llava"
 
 
 def show(
-    records: Annotated[Path, typer.Option(help="Records: .jsonl, .parquet or LLaVA .json.")],
+    records: Annotated[Path, typer.Option(help="Records: .jsonl or .parquet.")],
     sample: Annotated[str, typer.Option(help="Id of a record, or its position from 0.")] = "0",
     model: o.Model = "nano",
     color: Annotated[
@@ -67,14 +77,75 @@ def build_nano(
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help=".jsonl, .parquet, or LLaVA .json / .jsonl")],
-    target: Annotated[Path, typer.Argument(help=".jsonl or .parquet; the ending chooses the format.")],
+    source: Annotated[Path, typer.Argument(help="Records (.jsonl, .parquet) or LLaVA (.json, .jsonl).")],
+    target: Annotated[Path, typer.Argument(help=".parquet, or .jsonl; see --to.")],
+    to: Annotated[Format, typer.Option(help="Format of a .jsonl target.")] = Format.records,
+    source_name: Annotated[str, typer.Option(help="LLaVA input: name of the data set.")] = "llava",
+    licence: Annotated[str, typer.Option(help="LLaVA input: its licence (SPDX name).")] = "unknown",
+    task: Annotated[str, typer.Option(help="LLaVA input: task of every row.")] = "vqa",
+    modality: Annotated[str, typer.Option(help="LLaVA input: modality of every row.")] = "other",
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Report bad rows and leave them out.")
+    ] = False,
 ) -> None:
     """Convert records between JSON lines, Parquet and LLaVA's format.
 
     تحويل السجلات بين JSON lines وParquet وصيغة LLaVA.
     """
-    from bimedix2.records import read_records, write_records
+    from typing import get_args
 
-    count = write_records(target, read_records(source))
-    typer.echo(f"{count} records -> {target}" if isinstance(count, int) else str(target))
+    from bimedix2.records import (
+        LlavaDefaults,
+        read_llava,
+        read_records,
+        schema,
+        write_jsonl,
+        write_llava,
+        write_parquet,
+    )
+
+    from ._terminal import say
+
+    for name, value, known in (
+        ("--task", task, get_args(schema.Task)),
+        ("--modality", modality, get_args(schema.Modality)),
+    ):
+        _require_known(name, value, known)
+    refused: list[str] = []
+
+    def note(error: RecordError) -> None:
+        refused.append(error.message)
+        say(error.message)
+
+    on_error = note if keep_going else None
+    if is_llava(source):
+        defaults = LlavaDefaults(source_name, licence, cast("Task", task), cast("Modality", modality))
+        records = read_llava(source, defaults, on_error=on_error)
+    else:
+        records = read_records(source, on_error=on_error)
+    write = (
+        write_parquet if target.suffix == ".parquet" else write_llava if to is Format.llava else write_jsonl
+    )
+    typer.echo(f"{write(target, records)} records -> {target}")
+    if refused:
+        say(f"{len(refused)} rows left out / عدد الصفوف المتروكة: {len(refused)}")
+
+
+def is_llava(path: Path) -> bool:
+    """Whether a file holds LLaVA rows: a JSON array, or lines with ``conversations``."""
+    if path.suffix == ".parquet" or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+        line = head.split(b"\n", 1)[0]
+    return head.startswith(b"[") or (b'"conversations"' in line and b'"turns"' not in line)
+
+
+def _require_known(option: str, value: str, known: tuple[str, ...]) -> None:
+    from bimedix2.errors import ConfigError
+
+    if value not in known:
+        raise ConfigError(
+            f"{option} {value!r} is none of {', '.join(known)}.",
+            f"القيمة {value!r} للخيار {option} ليست من: {'، '.join(known)}.",
+        )

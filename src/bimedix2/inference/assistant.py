@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..model import Bundle
     from .chat import Chat
 
-ImageInput = "str | Path | DecodedImage"
 AnswerLanguage = Literal["auto", "en", "ar"]
 FinishReason = Literal["stop", "length", "stop_string", "cancelled"]
 _RESERVE = 64
@@ -107,6 +106,7 @@ class Assistant:
     """
 
     def __init__(self, bundle: Bundle) -> None:
+        from ..images import ImageDecoder
         from ..text.chat import stop_token_ids
 
         self.bundle = bundle
@@ -114,6 +114,7 @@ class Assistant:
         self.encoder = ImageEncoder(bundle)
         self.memory = PromptMemory(self.encoder)
         self.end_ids = stop_token_ids(bundle.tokenizer, bundle.template)
+        self.decoder = ImageDecoder()
 
     def ask(
         self,
@@ -186,23 +187,16 @@ class Assistant:
         return Chat(self, Path(path) if path is not None else None)
 
     def decode_images(self, images: Sequence[Any]) -> list[DecodedImage]:
-        """Decode what is not decoded yet, all in one limited child process."""
+        """Decode what is not decoded yet, in one limited child process that stays for the next images."""
         decoded = self._decode_all(images)
         return [decoded[_identity(image)] for image in images]
 
     def _decode_all(self, images: Sequence[Any]) -> dict[object, DecodedImage]:
-        from ..images import load_images
-
         known: dict[object, DecodedImage] = {}
-        paths: list[str] = []
         for image in images:
-            if isinstance(image, (str, Path)):
-                paths.append(str(image))
-            else:
-                known[_identity(image)] = image
-        unique = list(dict.fromkeys(paths))
-        if unique:
-            known.update(zip(unique, load_images(unique), strict=True))
+            key = _identity(image)
+            if key not in known:
+                known[key] = self.decoder.decode(image) if isinstance(image, (str, Path)) else image
         return known
 
     def _encode(self, turns: Sequence[Turn], config: GenerationConfig) -> tuple[list[int], tuple[int, ...], str]:

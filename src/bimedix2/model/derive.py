@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from ..images import ImagePolicy
 
 TEMPLATES = {"llama": "llama3", "phi3": "phi3", "gemma3_text": "gemma"}
-# A token that only this family's tokenizers have: `llama` alone may also be a Llama 2 (Vicuna) model.
-TEMPLATE_MARKS = {"llama3": "<|eot_id|>", "phi3": "<|end|>", "gemma": "<end_of_turn>"}
 # Pillow's number for bicubic, the only resampling that the image policy does.
 BICUBIC = 3
 # The HF port of the 8B carries CLIP's stock preprocessing file, but the published second stage
@@ -71,14 +69,18 @@ def template_name(text_model_type: str, folder: Path) -> str:
             f"no chat template is known for a {text_model_type} language model.",
             f"لا يعرف قالب محادثة لنموذج لغوي من نوع {text_model_type}.",
         )
+    from ..text.chat import get_template
+
+    # `llama` alone may also be a Llama 2 (Vicuna) model: the token that closes turns tells.
+    mark = get_template(name).close
     tokenizer = folder / "tokenizer.json"
     if not tokenizer.is_file():
         raise unsupported(folder, "tokenizer.json is missing.", "الملف tokenizer.json مفقود.")
-    if f'"{TEMPLATE_MARKS[name]}"' not in tokenizer.read_text(encoding="utf-8"):
+    if f'"{mark}"' not in tokenizer.read_text(encoding="utf-8"):
         raise unsupported(
             folder,
-            f"its tokenizer lacks {TEMPLATE_MARKS[name]}, so the {name} chat template does not fit.",
-            f"لا يحتوي مقطعه على {TEMPLATE_MARKS[name]}، فلا يناسبه قالب المحادثة {name}.",
+            f"its tokenizer lacks {mark}, so the {name} chat template does not fit.",
+            f"لا يحتوي مقطعه على {mark}، فلا يناسبه قالب المحادثة {name}.",
         )
     return name
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,12 +40,14 @@ class TensorInfo:
         shape: its shape.
         dtype: safetensors name, such as ``"BF16"``.
         nbytes: its size in bytes.
+        key: its name in the file.
     """
 
     file: Path
     shape: tuple[int, ...]
     dtype: str
     nbytes: int
+    key: str
 
 
 def _broken(path: Path, english: str, arabic: str) -> ModelError:
@@ -85,7 +87,7 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, TensorInfo]:
         raise _broken(path, f"the entry of {name} is malformed.", f"مدخل {name} غير صحيح.") from error
     if not consistent:
         raise _broken(path, f"the entry of {name} has the wrong size.", f"حجم {name} غير صحيح.")
-    return begin, end, TensorInfo(path, shape, entry["dtype"], expected)
+    return begin, end, TensorInfo(path, shape, entry["dtype"], expected, name)
 
 
 def read_header(path: Path) -> dict[str, TensorInfo]:
@@ -167,22 +169,22 @@ def folder_tensors(folder: Path) -> dict[str, TensorInfo]:
     return tensors
 
 
-def iterate(tensors: dict[str, TensorInfo]) -> Iterator[tuple[str, Tensor]]:
-    """Yield (name, tensor) file by file; each tensor is mapped from disk, so memory stays low."""
+def iterate(tensors: Iterable[TensorInfo]) -> Iterator[tuple[TensorInfo, Tensor]]:
+    """Yield each tensor, file by file; tensors are mapped from disk, so memory stays low."""
     from safetensors import safe_open
 
-    by_file: dict[Path, list[str]] = {}
-    for name, info in tensors.items():
-        by_file.setdefault(info.file, []).append(name)
-    for file, names in by_file.items():
+    by_file: dict[Path, list[TensorInfo]] = {}
+    for info in tensors:
+        by_file.setdefault(info.file, []).append(info)
+    for file, infos in by_file.items():
         with safe_open(file, framework="pt") as handle:
-            for name in names:
-                yield name, handle.get_tensor(name)
+            for info in infos:
+                yield info, handle.get_tensor(info.key)
 
 
 def load_tensors(file: Path) -> dict[str, Tensor]:
     """Check a safetensors file and read it whole; for small files (adapters, projectors)."""
-    return {name: tensor.clone() for name, tensor in iterate(read_header(file))}
+    return {info.key: tensor.clone() for info, tensor in iterate(read_header(file).values())}
 
 
 class ShardWriter:

@@ -52,8 +52,8 @@ def train_recipe(recipe_path: Path, data_root: Path, out: Path, say: Say, stop: 
     recipe = load_recipe(recipe_path)
     records = read_all(recipe, recipe_path.parent, out)
     say(f"{len(records)} records; loading {recipe.model}")
-    # Weights are trained in the precision they are stored in; the optimiser keeps its own fp32 copy.
-    bundle = load_bundle(recipe.model)
+    # Training starts from the model without the adapter that it may ship.
+    bundle = load_bundle(recipe.model, adapter="none")
     dataset = build_dataset(records, data_root, bundle, recipe.pack_tokens)
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -96,7 +96,7 @@ def save_run(bundle: Bundle, dataset: Dataset, recipe: Recipe, out: Path, second
     """Write ``final/`` (projector and adapter) and ``manifest.json`` (how to make them again)."""
     from bimedix2.model.adapters import save_adapter
 
-    save_adapter(bundle, out / "final")
+    save_adapter(bundle.model, out / "final")
     manifest = run_manifest(dataset, recipe, seconds)
     (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 

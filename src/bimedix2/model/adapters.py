@@ -1,0 +1,304 @@
+"""LoRA adapters on the language model, with the projector stored beside them.
+
+The published recipe trains LoRA on every linear layer of the language model except the head, and the whole
+projector; the vision tower stays frozen (arXiv 2412.07769 and LLaVA++'s training code). An adapter folder is
+an ordinary PEFT folder plus ``projector.safetensors``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cache import atomic_folder
+from ..errors import ModelError
+from .bundle import read_json
+from .keys import adapter_module
+from .tensors import load_tensors, refuse_pickle, save_tensors
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from torch import Tensor, nn
+
+CONFIG_NAME = "adapter_config.json"
+WEIGHTS_NAME = "adapter_model.safetensors"
+PROJECTOR_NAME = "projector.safetensors"
+# Every linear layer inside the decoder layers of Llama, Phi-3 and Gemma ends in `_proj`; the head and the
+# tower lie elsewhere (the tower's path has no `language_model`).
+TARGETS = r"(?:.*\.)?language_model\.layers\.\d+\..*_proj"
+_PREFIX = "base_model.model."
+# Of a stored configuration only these fields are used: others can name code to import or change the base.
+_FIELDS = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
+
+
+def bad_adapter(path: Path, english: str, arabic: str, code: str = "bad_adapter") -> ModelError:
+    """An error about an adapter folder that ends in what to do."""
+    return ModelError(
+        f"Adapter {path}: {english} Use an adapter that was trained on this model.",
+        f"المحول {path}: {arabic} استخدم محولا دُرب على هذا النموذج.",
+        code=code,
+    )
+
+
+def lora_config(r: int = 8, alpha: int = 16, dropout: float = 0.05) -> LoraConfig:
+    """LoRA on every ``nn.Linear`` of the language model except ``lm_head``; never projector or tower.
+
+    Args:
+        r: rank. The published 8B recipe uses r=8, alpha=16: 20,971,520 parameters.
+        alpha: scale; an update is multiplied by alpha / r.
+        dropout: dropout before the first factor, in training.
+    """
+    from peft import LoraConfig
+
+    return LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, bias="none", target_modules=TARGETS)
+
+
+def add_adapter(model: nn.Module, config: LoraConfig) -> nn.Module:
+    """Put fresh LoRA layers into ``model`` in place and return it; the rest is frozen, the class stays."""
+    from peft import inject_adapter_in_model
+
+    model.requires_grad_(requires_grad=False)
+    on_meta = any(parameter.is_meta for parameter in model.parameters())
+    inject_adapter_in_model(config, model, low_cpu_mem_usage=on_meta)
+    return model
+
+
+def _projector(model: nn.Module) -> nn.Module:
+    found = [module for name, module in model.named_modules() if name.endswith("multi_modal_projector")]
+    if len(found) != 1:
+        raise ModelError(
+            "This model has no multi_modal_projector. Load a LLaVA-style model.",
+            "لا يحتوي هذا النموذج على multi_modal_projector. حمل نموذجا من نوع LLaVA.",
+            code="unsupported_model",
+        )
+    return found[0]
+
+
+def _check_projector(model: nn.Module, path: Path) -> dict[str, Tensor]:
+    """Tensors of the stored projector, renamed and known to fit."""
+    tensors = load_tensors(path / PROJECTOR_NAME)
+    stored = {name.split("multi_modal_projector.")[-1]: tensor for name, tensor in tensors.items()}
+    wanted = {name: tuple(value.shape) for name, value in _projector(model).state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in stored.items()}
+    if wanted != found:
+        differing = sorted(set(wanted.items()) ^ set(found.items()))
+        raise bad_adapter(
+            path,
+            f"{PROJECTOR_NAME} does not fit the model's projector: {differing[:6]}.",
+            f"لا يناسب {PROJECTOR_NAME} مسقط النموذج: {differing[:6]}.",
+            code="wrong_shapes",
+        )
+    _check_finite(path, stored)
+    return stored
+
+
+def _check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    broken = [name for name, tensor in tensors.items() if not tensor.float().isfinite().all()]
+    if broken:
+        raise bad_adapter(
+            path, f"{broken[0]} holds NaN or infinity.", f"يحتوي {broken[0]} على قيم غير منتهية."
+        )
+
+
+def _read_factors(path: Path) -> dict[str, dict[str, Tensor]]:
+    """``{module: {"lora_A": …, "lora_B": …}}`` from an adapter file, under today's module names."""
+    if not (path / WEIGHTS_NAME).is_file():
+        refuse_pickle(path)
+        raise bad_adapter(path, f"{WEIGHTS_NAME} is missing.", f"الملف {WEIGHTS_NAME} مفقود.")
+    factors: dict[str, dict[str, Tensor]] = {}
+    tensors = load_tensors(path / WEIGHTS_NAME)
+    for key, tensor in tensors.items():
+        module, found, kind = key.partition(".lora_")
+        if not found:
+            raise bad_adapter(path, f"{key} is not a LoRA weight.", f"{key} ليس من أوزان LoRA.")
+        factors.setdefault(adapter_module(module), {})["lora_" + kind.split(".")[0]] = tensor
+    _check_finite(path, tensors)
+    return factors
+
+
+def _check_factors(model: nn.Module, path: Path, factors: dict[str, dict[str, Tensor]]) -> None:
+    """Refuse factors that match nothing, do not fit, or change nothing."""
+    modules = dict(model.named_modules())
+    unknown = sorted(name for name in factors if name not in modules)
+    if len(unknown) == len(factors):
+        raise bad_adapter(
+            path, "it matches no module of this model.", "لا يطابق أي وحدة في هذا النموذج.", "no_match"
+        )
+    if unknown:
+        raise bad_adapter(
+            path,
+            f"{len(unknown)} of its modules are not in this model: {unknown[:5]}.",
+            f"عدد {len(unknown)} من وحداته غير موجود في هذا النموذج: {unknown[:5]}.",
+            "wrong_keys",
+        )
+    for name, pair in factors.items():
+        _check_pair(path, name, pair, modules[name])
+    if all(not pair["lora_B"].any() for pair in factors.values()):
+        raise bad_adapter(
+            path,
+            "all lora_B weights are zero, so it changes nothing.",
+            "كل أوزان lora_B أصفار، فهو لا يغير شيئا.",
+            "noop_adapter",
+        )
+
+
+def _check_pair(path: Path, name: str, pair: dict[str, Tensor], module: nn.Module) -> None:
+    weight = getattr(module, "weight", None)
+    first, second = pair.get("lora_A"), pair.get("lora_B")
+    fits = (
+        first is not None
+        and second is not None
+        and weight is not None
+        and (first.ndim, second.ndim, weight.ndim) == (2, 2, 2)
+        and first.shape[1] == weight.shape[1]
+        and second.shape[0] == weight.shape[0]
+        and first.shape[0] == second.shape[1]
+    )
+    if not fits:
+        shapes = {kind: tuple(tensor.shape) for kind, tensor in pair.items()}
+        raise bad_adapter(
+            path,
+            f"{name}: {shapes} does not fit a weight of {tuple(getattr(weight, 'shape', ()))}.",
+            f"{name}: الأبعاد {shapes} لا تناسب وزن النموذج.",
+            "wrong_shapes",
+        )
+
+
+def _stored_config(path: Path, factors: dict[str, dict[str, Tensor]]) -> LoraConfig:
+    from peft import LoraConfig
+
+    stored = read_json(path / CONFIG_NAME)
+    if stored.get("peft_type") != "LORA" or stored.get("bias", "none") != "none":
+        raise bad_adapter(path, "only LoRA without biases is supported.", "المدعوم LoRA بلا انحياز فقط.")
+    if stored.get("modules_to_save"):
+        raise bad_adapter(path, "modules_to_save is not supported.", "الخيار modules_to_save غير مدعوم.")
+    try:
+        fields = {name: stored[name] for name in _FIELDS if name in stored}
+        # Names come from the weights, which were checked, and not from the stored pattern.
+        config = LoraConfig(**fields, target_modules=sorted(factors), bias="none", inference_mode=True)
+        ranks = {pair["lora_A"].shape[0] for pair in factors.values()}
+        fits = config.rank_pattern or ranks == {config.r}
+    except (TypeError, ValueError) as error:
+        raise bad_adapter(
+            path, f"{CONFIG_NAME} is not usable ({error}).", f"تعذر استخدام {CONFIG_NAME}."
+        ) from error
+    if not fits:
+        raise bad_adapter(
+            path,
+            f"{CONFIG_NAME} says rank {config.r} but the weights have {sorted(ranks)}.",
+            f"الرتبة في {CONFIG_NAME} هي {config.r} بينما رتبة الأوزان {sorted(ranks)}.",
+            "wrong_shapes",
+        )
+    return config
+
+
+def attach_adapter(model: nn.Module, path: str | Path) -> nn.Module:
+    """Load a PEFT LoRA folder and the projector beside it into ``model``, in place.
+
+    Everything is checked before the model is touched. A folder with only ``projector.safetensors`` (the
+    first training stage) is accepted.
+
+    Raises:
+        ModelError: ``no_match``, ``wrong_keys``, ``wrong_shapes``, ``noop_adapter``, ``pickle_refused``,
+            ``bad_safetensors`` or ``bad_adapter``.
+    """
+    path = Path(path)
+    has_lora, has_projector = (path / CONFIG_NAME).is_file(), (path / PROJECTOR_NAME).is_file()
+    if not has_lora and not has_projector:
+        raise bad_adapter(
+            path, f"neither {CONFIG_NAME} nor {PROJECTOR_NAME} is there.", "المجلد ليس محولا."
+        )
+    if hasattr(model, "peft_config"):
+        raise bad_adapter(path, "the model already carries an adapter.", "يحمل النموذج محولا بالفعل.")
+    projector = _check_projector(model, path) if has_projector else {}
+    if has_lora:
+        factors = _read_factors(path)
+        _check_factors(model, path, factors)
+        _load_factors(model, path, factors)
+    if projector:
+        _projector(model).load_state_dict(projector)
+    return model
+
+
+def _load_factors(model: nn.Module, path: Path, factors: dict[str, dict[str, Tensor]]) -> None:
+    from peft import inject_adapter_in_model, set_peft_model_state_dict
+
+    training = model.training
+    inject_adapter_in_model(_stored_config(path, factors), model)
+    state = {f"{name}.{kind}{_leaf(kind)}": tensor for name, p in factors.items() for kind, tensor in p.items()}
+    result = set_peft_model_state_dict(model, state)
+    missing = [key for key in result.missing_keys if ".lora_" in key]
+    if missing or result.unexpected_keys:
+        raise bad_adapter(
+            path,
+            f"missing {missing[:3]}, unexpected {result.unexpected_keys[:3]}.",
+            f"أوزان مفقودة {missing[:3]} وأخرى غير متوقعة {result.unexpected_keys[:3]}.",
+            "wrong_keys",
+        )
+    model.train(training)
+
+
+def _leaf(kind: str) -> str:
+    # DoRA's magnitude is stored without the `.weight` that the two factors have.
+    return "" if kind == "lora_magnitude_vector" else ".weight"
+
+
+def save_adapter(model: nn.Module, path: str | Path, *, dtype: str | None = None) -> Path:
+    """Store LoRA weights (if any) and projector as a PEFT folder, whole or not at all.
+
+    Args:
+        model: a model after :func:`add_adapter` or :func:`attach_adapter`, or a ``PeftModel`` around one.
+        path: folder to write.
+        dtype: name of a torch type to store in, such as ``"bfloat16"``; ``None`` keeps the present one.
+    """
+    import torch
+
+    path = Path(path)
+    cast = getattr(torch, dtype) if dtype else None
+
+    def ready(tensor: Tensor) -> Tensor:
+        return tensor.detach().to("cpu", cast or tensor.dtype).contiguous()
+
+    with atomic_folder(path) as scratch:
+        projector = {name: ready(tensor) for name, tensor in _projector(model).state_dict().items()}
+        save_tensors(projector, scratch / PROJECTOR_NAME)
+        if hasattr(model, "peft_config"):
+            save_tensors({k: ready(v) for k, v in _lora_state(model).items()}, scratch / WEIGHTS_NAME)
+            (scratch / CONFIG_NAME).write_text(_config_text(model), encoding="utf-8")
+    return path
+
+
+def _lora_state(model: Any) -> dict[str, Tensor]:
+    from peft import get_peft_model_state_dict
+
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {_PREFIX + key.removeprefix(_PREFIX): tensor for key, tensor in state.items()}
+
+
+def _config_text(model: Any) -> str:
+    config = model.peft_config["default"].to_dict()
+    for name, value in config.items():
+        config[name] = sorted(value) if isinstance(value, set) else value
+    config["inference_mode"] = True
+    return json.dumps(config, indent=2, sort_keys=True, default=str)
+
+
+def merge(model: nn.Module) -> nn.Module:
+    """Fold LoRA updates into the weights and return the plain model (the wrapped one for a ``PeftModel``).
+
+    The update of a layer is (alpha / r) B A, Hu et al. 2021, arXiv 2106.09685.
+    """
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+    layers = [(name, module) for name, module in plain.named_modules() if isinstance(module, BaseTunerLayer)]
+    for name, layer in layers:
+        layer.merge(safe_merge=True)
+        parent, _, leaf = name.rpartition(".")
+        setattr(plain.get_submodule(parent), leaf, layer.get_base_layer())
+    if hasattr(plain, "peft_config"):
+        del plain.peft_config
+        plain._hf_peft_config_loaded = False
+    return plain  # type: ignore[no-any-return]

@@ -1,0 +1,90 @@
+"""Records as Parquet, with a nested schema, written and read in batches of constant memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import RecordError
+from ._rows import OnError, RowChecker, checked_for_writing, replacing, require_file
+from .schema import Record
+
+_BATCH = 1024
+
+
+def arrow_schema() -> Any:
+    """Arrow schema of :class:`~bimedix2.records.schema.Record`."""
+    import pyarrow as pa
+
+    text = pa.string()
+    image = pa.struct(
+        [("path", text), ("sha256", text), ("frame", pa.int64()), ("window", pa.list_(pa.float64()))]
+    )
+    turn = pa.struct([("role", text), ("text", text), ("language", text), ("images", pa.list_(pa.int64()))])
+    step = pa.struct([(name, text) for name in ("name", "tool", "version", "date", "note")])
+    plain = ("id", "task", "modality", "source", "source_id", "licence", "parent", "pair_id", "split")
+    return pa.schema(
+        [(name, text) for name in plain]
+        + [("turns", pa.list_(turn)), ("images", pa.list_(image)), ("provenance", pa.list_(step))]
+    )
+
+
+def read_parquet(path: str | Path, *, on_error: OnError | None = None) -> Iterator[Record]:
+    """Stream records; rows are counted from 1. Arguments and errors as for ``read_jsonl``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    require_file(path)
+    checker = RowChecker(path, on_error)
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise RecordError(path, 0, "file", f"is not a Parquet file ({error})", "ليس ملف Parquet") from error
+    row = 0
+    with file:
+        for batch in file.iter_batches(_BATCH):
+            for values in batch.to_pylist():
+                row += 1
+                record = checker.check(row, lambda values=values: _from_arrow(values))  # type: ignore[misc]
+                if record is not None:
+                    yield record
+
+
+def _from_arrow(values: dict[str, Any]) -> Record:
+    """Arrow has no default values: absent ones come as nulls and are left out again."""
+    return msgspec.convert(_without_nulls(values), Record)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def write_parquet(path: str | Path, records: Iterable[Record]) -> int:
+    """Write records and return their number; the file appears whole or not at all.
+
+    Raises:
+        RecordError: a record breaks a rule.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path, schema = Path(path), arrow_schema()
+    count = 0
+    rows = iter(records)
+    with replacing(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        while batch := list(islice(rows, _BATCH)):
+            plain = []
+            for record in batch:
+                count += 1
+                plain.append(msgspec.to_builtins(checked_for_writing(path, count, record)))
+            writer.write_table(pa.Table.from_pylist(plain, schema=schema))
+    return count
