@@ -35,8 +35,11 @@ def vqa(model: str, data: Path, out: Path, limit: int | None, shuffle: bool) -> 
 
     return {
         split: run_vqa_rad(
-            assistant, data, RunOptions(model=model, split=split, shuffle_images=shuffle, limit=limit, batch=16),
-            out / f"predictions-{model}", print,
+            assistant,
+            data,
+            RunOptions(model=model, split=split, shuffle_images=shuffle, limit=limit, batch=16),
+            out / f"predictions-{model}",
+            print,
         )  # fmt: skip
         for split in SPLITS
     }
@@ -64,11 +67,20 @@ def facts(model: str, data: Path) -> list[dict[str, object]]:
 def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = ["# Quality of nano", "", f"Machine and versions: `{json.dumps(report['machine'])}`", ""]
-    lines += ["## VQA-RAD development questions", "", "Metrics as MultiMedEval defines them; mean of six first."]
+    lines += [
+        "## VQA-RAD development questions",
+        "",
+        "Metrics as MultiMedEval defines them; mean of six first.",
+    ]
     for split in SPLITS:
         for language in ("en", "ar"):
             n = report["trained"][split]["metrics"][language]["n"]
-            lines += ["", f"### {split}, {language} (n = {n})", "", "| answerer | " + " | ".join(METRICS) + " |"]
+            lines += [
+                "",
+                f"### {split}, {language} (n = {n})",
+                "",
+                "| answerer | " + " | ".join(METRICS) + " |",
+            ]
             lines.append("|---" * (len(METRICS) + 1) + "|")
             rows = [(name, report[key][split]["metrics"][language]) for name, key in ANSWERERS if key in report]
             rows += list(report["trained"][split]["without_image"][language].items())

@@ -72,7 +72,7 @@ def plain(model: Any, image: Any, rounds: int) -> dict[str, list[float]]:
 
     result: dict[str, list[float]] = {"first_token": [], "second_turn": [], "tokens_per_second": []}
     bundle = model.bundle
-    inner = model.encoder.inner
+    inner = bundle.model
 
     def run(turns: list[Any], tokens: int) -> float:
         ids = model._encode(turns, GenerationConfig())[0]

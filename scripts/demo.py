@@ -28,9 +28,7 @@ def demo_images() -> list[tuple[str, Path]]:
     images = [(title, Path(str(get_testdata_file(name, download=False)))) for title, name in names]
     package = find_spec("skimage")
     if package is not None and package.submodule_search_locations:
-        images.append(
-            ("retina (photograph)", Path(package.submodule_search_locations[0]) / "data" / "retina.jpg")
-        )
+        images.append(("retina (photograph)", Path(package.submodule_search_locations[0]) / "data" / "retina.jpg"))
     return images
 
 

@@ -6,8 +6,18 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<image>"]
-TEXTS = ["What is shown? The left lung is clear. Yes No chest CT 12 mm", "ماذا يظهر؟ الرئة اليسرى سليمة. نعم لا الصدر"] * 3
+SPECIALS = [
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+    "<image>",
+]
+TEXTS = [
+    "What is shown? The left lung is clear. Yes No chest CT 12 mm",
+    "ماذا يظهر؟ الرئة اليسرى سليمة. نعم لا الصدر",
+] * 3
 IMAGE, PATCH = 56, 14
 
 

@@ -23,7 +23,11 @@ __all__ = ["NOTICE_AR", "NOTICE_EN", "__version__", "load", "notice"]
 
 
 def load(
-    name_or_path: str | Path = "nano", *, adapter: str | Path | None = None, device: str = "auto", dtype: str = "auto"
+    name_or_path: str | Path = "nano",
+    *,
+    adapter: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
 ) -> Assistant:
     """Load a model and return an assistant that can ``ask``, ``stream``, ``ask_batch`` and ``chat``.
 

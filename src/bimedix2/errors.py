@@ -37,9 +37,7 @@ class RecordError(BiMediX2Error):
 
     code = "bad_record"
 
-    def __init__(
-        self, path: str | Path, row: int, field: str, problem: str, problem_ar: str | None = None
-    ) -> None:
+    def __init__(self, path: str | Path, row: int, field: str, problem: str, problem_ar: str | None = None) -> None:
         where = f"{path}, row {row}, field {field}"
         where_ar = f"{path}، الصف {row}، الحقل {field}"
         super().__init__(f"{where}: {problem}", f"{where_ar}: {problem_ar or problem}")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +32,24 @@ def run(tmp_path: Path) -> Run:
             [sys.executable, "-c", code, *arguments],
             capture_output=True, text=True, encoding="utf-8", env=environment, input=stdin or "", check=False,
         )  # fmt: skip
+
+    return command
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Run ``bimedix2`` in this process: the model libraries are imported once for all tests."""
+    from typer.testing import CliRunner
+
+    from bimedix2.cli.app import app
+
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG", "BIMEDIX2_LANG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BIMEDIX2_CACHE", str(tmp_path / "cache"))
+
+    def command(*arguments: str, stdin: str = "") -> Any:
+        monkeypatch.setattr(sys, "argv", ["bimedix2", *arguments])
+        return CliRunner().invoke(app, arguments, input=stdin)
 
     return command
 

@@ -1,4 +1,4 @@
-"""``ask``, ``chat``, ``export`` and ``train`` against a tiny random model, as a user runs them."""
+"""``ask``, ``chat``, ``export`` and ``train`` against a tiny random model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def test_ask_json_holds_everything_and_is_the_only_output(run, model_folder: Path, picture: Path) -> None:
+def test_ask_json_holds_everything_and_is_the_only_output(invoke, model_folder: Path, picture: Path) -> None:
     arguments = [
         "ask",
         "What is shown?",
@@ -26,72 +26,70 @@ def test_ask_json_holds_everything_and_is_the_only_output(run, model_folder: Pat
         "--max-tokens",
         "6",
     ]
-    result = run(*arguments, "--json")
-    assert result.returncode == 0, result.stderr
+    result = invoke(*arguments, "--json")
+    assert result.exit_code == 0, result.stderr
     answer = json.loads(result.stdout)
     assert set(answer) == FIELDS
     assert set(answer["timings"]) == {"load", "decode", "images", "first_token", "total", "tokens_per_second"}
     assert (answer["language"], answer["notice"]) == ("en", NOTICE_EN)
     assert 1 <= answer["tokens"] <= 6
-    plain = run(*arguments)
+    plain = invoke(*arguments)
     # Greedy: the streamed words are the same, and the notice is not among them.
     assert plain.stdout.strip() == answer["answer"]
     assert NOTICE_EN in plain.stderr
     assert NOTICE_EN not in plain.stdout
 
 
-def test_ask_in_arabic_from_stdin_with_a_report(run, model_folder: Path, tmp_path: Path) -> None:
+def test_ask_in_arabic_from_stdin_with_a_report(invoke, model_folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "report.txt"
     report.write_text("الرئة اليسرى سليمة.", encoding="utf-8")
-    result = run(
+    result = invoke(
         "ask", "-", "--file", str(report), "--model", str(model_folder), "--max-tokens", "5", "--json",
         stdin="ماذا يظهر؟",
     )  # fmt: skip
     answer = json.loads(result.stdout)
     assert (answer["language"], answer["notice"]) == ("ar", NOTICE_AR)
-    without = run("ask", "ماذا يظهر؟", "--model", str(model_folder), "--max-tokens", "5", "--json")
+    without = invoke("ask", "ماذا يظهر؟", "--model", str(model_folder), "--max-tokens", "5", "--json")
     assert answer["prompt_tokens"] > json.loads(without.stdout)["prompt_tokens"]
 
 
-def test_a_bad_image_is_refused_before_the_model_is_touched(run, tmp_path: Path) -> None:
+def test_a_bad_image_is_refused_before_the_model_is_touched(invoke, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"not an image")
-    result = run("ask", "What?", "--image", str(broken), "--model", str(tmp_path / "no-model"))
-    assert result.returncode == 1
+    result = invoke("ask", "What?", "--image", str(broken), "--model", str(tmp_path / "no-model"))
+    assert result.exit_code == 1
     assert "broken.png" in result.stderr or "image" in result.stderr
     assert "no-model" not in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_folder_that_is_no_model(run, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_model(invoke, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    result = run("ask", "What?", "--model", str(tmp_path / "empty"))
-    assert result.returncode == 1
+    result = invoke("ask", "What?", "--model", str(tmp_path / "empty"))
+    assert result.exit_code == 1
     assert "error [" in result.stderr
     assert "خطأ [" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_chat_from_a_pipe_saves_and_resumes(run, model_folder: Path, picture: Path, tmp_path: Path) -> None:
+def test_chat_from_a_pipe_saves_and_resumes(invoke, model_folder: Path, picture: Path, tmp_path: Path) -> None:
     history = tmp_path / "talk.jsonl"
     arguments = ["chat", "--model", str(model_folder), "--history", str(history), "--max-tokens", "4"]
-    first = run(
-        *arguments, stdin=f"/image {picture}\nWhat is shown?\n/لغة ar\nIs it CT?\n/خروج\nnever read\n"
-    )
-    assert first.returncode == 0, first.stderr
+    first = invoke(*arguments, stdin=f"/image {picture}\nWhat is shown?\n/لغة ar\nIs it CT?\n/خروج\nnever read\n")
+    assert first.exit_code == 0, first.stderr
     assert first.stderr.index(NOTICE_EN) < first.stderr.index("(60 x 40)")
     assert NOTICE_AR in first.stderr
     turns = json.loads(history.read_text(encoding="utf-8"))["turns"]
     assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2
     assert turns[0]["images"] == [0]
     assert turns[3]["language"] == "ar"
-    second = run(*arguments, stdin="What is clear?\n")
+    second = invoke(*arguments, stdin="What is clear?\n")
     assert "Resumed" in second.stderr
     assert "2 answers, 1 images" in second.stderr
     assert len(json.loads(history.read_text(encoding="utf-8"))["turns"]) == 6
 
 
-def test_chat_commands_survive_mistakes(run, model_folder: Path, tmp_path: Path) -> None:
+def test_chat_commands_survive_mistakes(invoke, model_folder: Path, tmp_path: Path) -> None:
     saved = tmp_path / "saved.jsonl"
     lines = [
         "/image nowhere.png",
@@ -102,8 +100,8 @@ def test_chat_commands_survive_mistakes(run, model_folder: Path, tmp_path: Path)
         "/جديد",
         "/quit",
     ]
-    result = run("chat", "--model", str(model_folder), "--max-tokens", "3", stdin="\n".join(lines))
-    assert result.returncode == 0
+    result = invoke("chat", "--model", str(model_folder), "--max-tokens", "3", stdin="\n".join(lines))
+    assert result.exit_code == 0
     assert "error [" in result.stderr  # the missing image
     assert "? /nonsense" in result.stderr
     assert "New conversation" in result.stderr
@@ -111,15 +109,15 @@ def test_chat_commands_survive_mistakes(run, model_folder: Path, tmp_path: Path)
 
 
 def test_export_refuses_an_existing_folder_and_its_result_answers_the_same(
-    run, model_folder: Path, tmp_path: Path
+    invoke, model_folder: Path, tmp_path: Path
 ) -> None:
-    existing = run("export", str(model_folder), str(tmp_path))
-    assert existing.returncode == 2
+    existing = invoke("export", str(model_folder), str(tmp_path))
+    assert existing.exit_code == 2
     target = tmp_path / "exported"
-    result = run("export", str(model_folder), str(target))
-    assert (result.returncode, result.stdout.strip()) == (0, str(target)), result.stderr
+    result = invoke("export", str(model_folder), str(target))
+    assert (result.exit_code, result.stdout.strip()) == (0, str(target)), result.stderr
     arguments = ["ask", "What is shown?", "--max-tokens", "6", "--json", "--model"]
-    answers = [json.loads(run(*arguments, str(folder)).stdout)["answer"] for folder in (model_folder, target)]
+    answers = [json.loads(invoke(*arguments, str(folder)).stdout)["answer"] for folder in (model_folder, target)]
     assert answers[0] == answers[1]
 
 
@@ -146,7 +144,7 @@ def recipe(model_folder: Path, picture: Path, tmp_path: Path) -> Path:
     (tmp_path / "records.jsonl").write_text(lines + "\n", encoding="utf-8")
     path = tmp_path / "recipe.yaml"
     path.write_text(
-        f"model: {model_folder}\nrecords: [records.jsonl]\nseed: 1\npack_tokens: 200\ncheckpoint_steps: 1\n"
+        f"model: {model_folder}\nrecords: [records.jsonl]\nseed: 1\npack_tokens: 400\ncheckpoint_steps: 1\n"
         "lora: {r: 2, alpha: 4, dropout: 0.0}\nstages:\n"
         "  - {name: align, train: projector, epochs: 1, lr: 1e-2}\n"
         "  - {name: instruct, train: projector+lora, epochs: 2, lr: 1e-2, projector_lr: 1e-3}\n",
@@ -155,18 +153,16 @@ def recipe(model_folder: Path, picture: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_train_writes_an_adapter_that_ask_takes(
-    run, recipe: Path, model_folder: Path, tmp_path: Path
-) -> None:
+def test_train_writes_an_adapter_that_ask_takes(invoke, recipe: Path, model_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    result = run("train", str(recipe), "--data", str(tmp_path), "--out", str(out))
-    assert (result.returncode, result.stdout.strip()) == (0, str(out / "final")), result.stderr
+    result = invoke("train", str(recipe), "--data", str(tmp_path), "--out", str(out))
+    assert (result.exit_code, result.stdout.strip()) == (0, str(out / "final")), result.stderr
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["samples"], manifest["images"], manifest["seed"]) == (3, 1, 1)
     assert (out / "log.jsonl").read_text().count("\n") == 3
     arguments = ["ask", "Is it CT?", "--max-tokens", "6", "--json", "--model", str(model_folder)]
-    answer = run(*arguments, "--adapter", str(out / "final"))
-    assert answer.returncode == 0, answer.stderr
+    answer = invoke(*arguments, "--adapter", str(out / "final"))
+    assert answer.exit_code == 0, answer.stderr
 
 
 def test_a_stopped_run_goes_on_and_ends_with_the_same_losses(recipe: Path, tmp_path: Path) -> None:
@@ -185,34 +181,34 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_losses(recipe: Path, tmp_p
         assert file.read_bytes() == (parts / "final" / file.name).read_bytes(), file.name
 
 
-def test_print_config_and_missing_records(run, recipe: Path, tmp_path: Path) -> None:
-    shown = run("train", str(recipe), "--print-config")
+def test_print_config_and_missing_records(invoke, recipe: Path, tmp_path: Path) -> None:
+    shown = invoke("train", str(recipe), "--print-config")
     assert "fingerprint" in shown.stdout
     assert "max_grad_norm: 1.0" in shown.stdout
     (tmp_path / "records.jsonl").unlink()
-    result = run("train", str(recipe), "--data", str(tmp_path), "--out", str(tmp_path / "run"))
-    assert result.returncode == 2
+    result = invoke("train", str(recipe), "--data", str(tmp_path), "--out", str(tmp_path / "run"))
+    assert result.exit_code == 2
     assert "records.jsonl" in result.stderr
     assert not (tmp_path / "run").exists()
 
 
-def test_data_show_and_convert(run, recipe: Path, model_folder: Path, tmp_path: Path) -> None:
+def test_data_show_and_convert(invoke, recipe: Path, model_folder: Path, tmp_path: Path) -> None:
     source = str(tmp_path / "records.jsonl")
-    shown = run("data", "show", "--records", source, "--sample", "1", "--model", str(model_folder))
-    assert shown.returncode == 0, shown.stderr
+    shown = invoke("data", "show", "--records", source, "--sample", "1", "--model", str(model_folder))
+    assert shown.exit_code == 0, shown.stderr
     assert "⟦" in shown.stdout
     assert "الرئة" in shown.stdout
     target = tmp_path / "records.parquet"
-    assert run("data", "convert", source, str(target)).returncode == 0
+    assert invoke("data", "convert", source, str(target)).exit_code == 0
     back = tmp_path / "back.jsonl"
-    assert run("data", "convert", str(target), str(back)).returncode == 0
+    assert invoke("data", "convert", str(target), str(back)).exit_code == 0
     as_rows = [json.loads(line) for line in Path(source).read_text(encoding="utf-8").splitlines()]
     assert [json.loads(line)["turns"] for line in back.read_text(encoding="utf-8").splitlines()] == [
         row["turns"] for row in as_rows
     ]
 
 
-def test_llava_rows_come_in_and_go_out(run, tmp_path: Path) -> None:
+def test_llava_rows_come_in_and_go_out(invoke, tmp_path: Path) -> None:
     rows = [
         {
             "id": "a",
@@ -227,14 +223,14 @@ def test_llava_rows_come_in_and_go_out(run, tmp_path: Path) -> None:
     source, target = tmp_path / "llava.json", tmp_path / "records.jsonl"
     source.write_text(json.dumps(rows), encoding="utf-8")
     arguments = ["data", "convert", str(source), str(target), "--source-name", "mine", "--licence", "CC0-1.0"]
-    refused = run(*arguments)
-    assert refused.returncode == 1
+    refused = invoke(*arguments)
+    assert refused.exit_code == 1
     assert "row 2, field conversations[0].from" in refused.stderr
     assert not target.exists()
-    assert run(*arguments, "--task", "poetry").returncode == 2
-    assert run(*arguments, "--keep-going").returncode == 0
+    assert invoke(*arguments, "--task", "poetry").exit_code == 2
+    assert invoke(*arguments, "--keep-going").exit_code == 0
     (record,) = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert (record["source"], record["licence"], record["turns"][0]["text"]) == ("mine", "CC0-1.0", "ما هذا؟")
     back = tmp_path / "back.jsonl"
-    assert run("data", "convert", str(target), str(back), "--to", "llava").returncode == 0
+    assert invoke("data", "convert", str(target), str(back), "--to", "llava").exit_code == 0
     assert json.loads(back.read_text(encoding="utf-8")) == rows[0]

@@ -201,9 +201,7 @@ def test_doctor_knows_the_extras_of_pyproject() -> None:
         included = {name for row in rows if row.startswith("bimedix2[") for name in row[9:-1].split(",")}
         return {_name(row) for row in rows if not row.startswith("bimedix2[")}, included
 
-    assert {name for name, extra in PACKAGES.items() if not extra} == {
-        _name(row) for row in project["dependencies"]
-    }
+    assert {name for name, extra in PACKAGES.items() if not extra} == {_name(row) for row in project["dependencies"]}
     for extra in set(PACKAGES.values()) - {""}:
         assert {name for name, own in PACKAGES.items() if own == extra} == split(extras[extra])[0], extra
     for job, included in _INCLUDES.items():

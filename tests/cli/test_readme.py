@@ -30,9 +30,7 @@ def blocks(page: Path, language: str) -> list[str]:
 def command_lines(page: Path) -> list[list[str]]:
     lines = [line for block in blocks(page, "bash") for line in block.splitlines()]
     words = [shlex.split(line, comments=True) for line in lines]
-    return [
-        row[next(i for i, w in enumerate(row) if "=" not in w or w.startswith("-")) :] for row in words if row
-    ]
+    return [row[next(i for i, w in enumerate(row) if "=" not in w or w.startswith("-")) :] for row in words if row]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -45,9 +43,7 @@ def test_commands_and_options_exist(page: Path) -> None:
         while hasattr(command, "commands"):
             assert rest[0] in command.commands, words
             command, rest = command.commands[rest[0]], rest[1:]
-        known = {
-            name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
-        }
+        known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
         options = {word.split("=")[0] for word in rest if re.match(r"-{1,2}[a-z]", word)}
         assert options <= known, (words, options - known)
 
@@ -67,11 +63,7 @@ def test_python_blocks_parse_and_use_public_names(page: Path) -> None:
 
     for code in blocks(page, "python"):
         for node in ast.walk(ast.parse(code)):
-            if (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "bimedix2"
-            ):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "bimedix2":
                 assert hasattr(bimedix2, node.attr)
             if isinstance(node, ast.ImportFrom) and node.module == "bimedix2.records":
                 assert all(hasattr(bimedix2.records, alias.name) for alias in node.names)

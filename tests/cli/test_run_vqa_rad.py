@@ -33,10 +33,7 @@ def test_items_pair_each_language_with_its_own_reference() -> None:
         ("1:en", "Q1?", "Yes", True), ("2:en", "Q2?", "left lung", False),
         ("1:ar", "س1؟", "نعم", True), ("2:ar", "س2؟", "نعم", False),
     ]  # fmt: skip
-    assert (
-        len(items_of([row(1, "a.jpg"), row(2, "b.jpg")], RunOptions(model="m", languages=("ar",), limit=1)))
-        == 1
-    )
+    assert len(items_of([row(1, "a.jpg"), row(2, "b.jpg")], RunOptions(model="m", languages=("ar",), limit=1))) == 1
 
 
 def test_shuffling_moves_every_image_and_is_the_same_every_time() -> None:

@@ -69,10 +69,10 @@ def test_bad_row_names_file_row_and_field(tmp_path: Path) -> None:
     path.write_text(f"[{good}]", encoding="utf-8")
     (only,) = vqa_rad_rows(tmp_path)
     assert only.question_ar == "س"
-    path.write_text(f'[{good}, {good.replace("Yes", "")}]', encoding="utf-8")
+    path.write_text(f"[{good}, {good.replace('Yes', '')}]", encoding="utf-8")
     with pytest.raises(RecordError, match=r"trainset.json, row 2, field answer"):
         vqa_rad_rows(tmp_path)
-    path.write_text(f'[{good.replace("Yes", "Perhaps")}]', encoding="utf-8")
+    path.write_text(f"[{good.replace('Yes', 'Perhaps')}]", encoding="utf-8")
     with pytest.raises(RecordError, match="no Arabic translation"):
         vqa_rad_rows(tmp_path)
     path.write_text("[", encoding="utf-8")
@@ -86,4 +86,8 @@ def test_real_splits(data_root: Path) -> None:
 
     splits = split_rows(data_root)
     # Counts that the published figures are about; a change here changes what they mean.
-    assert {name: len(part) for name, part in splits.items()} == {"train": 2620, "dev_question": 219, "dev_image": 225}
+    assert {name: len(part) for name, part in splits.items()} == {
+        "train": 2620,
+        "dev_question": 219,
+        "dev_image": 225,
+    }

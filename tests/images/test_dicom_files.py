@@ -58,9 +58,7 @@ def test_colour_bars(decoder, name):
     assert image.modality is None and image.warning_codes() == ("may_contain_identity",)
 
 
-@pytest.mark.parametrize(
-    "variant", ["RLE", "bigendian", "implicit", "jp2klossless", "jpeg_ls_lossless", "padded"]
-)
+@pytest.mark.parametrize("variant", ["RLE", "bigendian", "implicit", "jp2klossless", "jpeg_ls_lossless", "padded"])
 def test_lossless_variants_are_one_picture(decoder, variant):
     plain = decoder.decode_bytes(bundled("MR_small.dcm"))
     assert decoder.decode_bytes(bundled(f"MR_small_{variant}.dcm")).sha256 == plain.sha256
@@ -137,9 +135,7 @@ def test_no_preamble(code_of, name):
     assert code_of(bundled(name)) == "unsupported_image_type"
 
 
-@pytest.mark.parametrize(
-    "name", ["MR_truncated.dcm", "rtplan_truncated.dcm", "meta_missing_tsyntax.dcm", "badVR.dcm"]
-)
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm", "meta_missing_tsyntax.dcm", "badVR.dcm"])
 def test_broken_bundled_files(code_of, name):
     assert code_of(bundled(name)) == "image_unreadable"
 

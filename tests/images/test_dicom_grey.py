@@ -51,9 +51,7 @@ def test_signed_values(decoder):
 
 def test_signed_twelve_bits_in_sixteen(decoder):
     packed = (HU & 0xFFF).astype(np.uint16)
-    image = show(
-        decoder, packed, BitsStored=12, HighBit=11, PixelRepresentation=1, WindowCenter=40, WindowWidth=400
-    )
+    image = show(decoder, packed, BitsStored=12, HighBit=11, PixelRepresentation=1, WindowCenter=40, WindowWidth=400)
     assert grey(image) == SOFT_TISSUE
 
 
@@ -156,9 +154,7 @@ def test_modality_and_voi_tables(decoder):
     voi = np.zeros(101, np.uint16)
     voi[50], voi[100] = 2048, 4095
     attributes = {
-        "ModalityLUTSequence": sequence(
-            LUTDescriptor=[3, 10, 16], ModalityLUTType="US", LUTData=[0, 50, 100]
-        ),
+        "ModalityLUTSequence": sequence(LUTDescriptor=[3, 10, 16], ModalityLUTType="US", LUTData=[0, 50, 100]),
         "VOILUTSequence": sequence(LUTDescriptor=[101, 0, 12], LUTData=voi.tobytes()),
     }
     for keyword in attributes:
@@ -231,15 +227,11 @@ def test_wide_integers_and_floats(decoder):
     assert grey(show(decoder, wide, WindowCenter=100_000.5, WindowWidth=200_001)) == [[0, 128, 255]]
     attributes = {"BitsStored": None, "HighBit": None, "PixelRepresentation": None, "PixelData": None}
     values = np.array([[0.0, 0.5, 1.0, np.nan]], np.float32)
-    floats = show(
-        decoder, values, **attributes, FloatPixelData=values.tobytes(), VOILUTFunction="LINEAR_EXACT"
-    )
+    floats = show(decoder, values, **attributes, FloatPixelData=values.tobytes(), VOILUTFunction="LINEAR_EXACT")
     assert grey(floats) == [[0, 128, 255, 0]] and floats.window == (0.5, 1.0)
 
 
-@pytest.mark.parametrize(
-    "name", ["MR_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm", "examples_overlay.dcm"]
-)
+@pytest.mark.parametrize("name", ["MR_small.dcm", "693_J2KI.dcm", "J2K_pixelrep_mismatch.dcm", "examples_overlay.dcm"])
 def test_equal_to_pydicoms_own_pipeline(decoder, name):
     ds = pydicom.dcmread(pydicom.data.get_testdata_file(name, download=False))
     values = apply_voi_lut(apply_modality_lut(ds.pixel_array, ds), ds).astype(float)

@@ -157,9 +157,7 @@ def test_names_in_messages_are_cleaned(tmp_path):
     assert "\u202e" not in caught.value.message + caught.value.message_ar
 
 
-@pytest.mark.parametrize(
-    "window", [(40, 0), (40, -1), (float("nan"), 1), (1, float("inf")), (1, 2, 3), ("a", "b")]
-)
+@pytest.mark.parametrize("window", [(40, 0), (40, -1), (float("nan"), 1), (1, float("inf")), (1, 2, 3), ("a", "b")])
 def test_callers_window_must_make_sense(decoder, window):
     with pytest.raises(ImageError) as caught:
         decoder.decode_bytes(bundled("MR_small.dcm"), window=window)
@@ -168,9 +166,7 @@ def test_callers_window_must_make_sense(decoder, window):
 
 def test_child_imports_no_heavy_library_and_inherits_no_secret(monkeypatch):
     monkeypatch.setenv("SECRET_TOKEN", "hush")
-    code = (
-        f"import sys; sys.path.insert(0, {SOURCE!r}); import bimedix2.images.worker, bimedix2.images.dicom; "
-    )
+    code = f"import sys; sys.path.insert(0, {SOURCE!r}); import bimedix2.images.worker, bimedix2.images.dicom; "
     code += "print(*sorted({'torch', 'transformers', 'scipy', 'pandas'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
@@ -184,9 +180,7 @@ def test_child_imports_no_heavy_library_and_inherits_no_secret(monkeypatch):
 def test_importing_the_room_is_free():
     code = "import sys, bimedix2.images; print(*({'numpy', 'PIL', 'pydicom', 'torch'} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": SOURCE}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
 
 

@@ -82,9 +82,7 @@ def test_bad_policies_are_refused_in_both_languages(change):
     assert any("\u0600" <= letter <= "\u06ff" for letter in caught.value.in_language("ar"))
 
 
-@pytest.mark.parametrize(
-    "pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
-)
+@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)])
 def test_other_arrays_are_refused(pixels):
     with pytest.raises(ValueError, match="uint8"):
         ImagePolicy.clip(4).to_uint8(pixels)

@@ -59,9 +59,7 @@ def test_exif_orientation(decoder, orientation, kind):
 
 
 def test_damaged_exif_keeps_the_pixels(decoder):
-    data = save(
-        Image.fromarray(RED_LEFT), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\xff\xff\xff\xff"
-    )
+    data = save(Image.fromarray(RED_LEFT), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\xff\xff\xff\xff")
     assert decoder.decode_bytes(data).pixels.shape == RED_LEFT.shape
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import tiny_bundle
 
 from bimedix2.errors import BiMediX2Error, ConfigError
 from bimedix2.inference import GenerationConfig
 from bimedix2.inference.assistant import Assistant, Question
 from bimedix2.inference.decode import pick
 from bimedix2.inference.language import ASK_FOR
+from tiny import tiny_bundle
 
 CONFIG = GenerationConfig(max_new_tokens=10)
 
@@ -115,7 +115,9 @@ def test_stream_pieces_join_to_the_answer(assistant: Assistant, pictures: list[s
 def test_stop_string_ends_the_answer_before_it(assistant: Assistant, pictures: list[str]) -> None:
     whole = fresh(assistant).ask("What is shown?", [pictures[0]], config=CONFIG).text
     stop = whole[len(whole) // 2 :][:2]
-    cut = fresh(assistant).ask("What is shown?", [pictures[0]], config=GenerationConfig(max_new_tokens=10, stop=(stop,)))
+    cut = fresh(assistant).ask(
+        "What is shown?", [pictures[0]], config=GenerationConfig(max_new_tokens=10, stop=(stop,))
+    )
     assert cut.finish_reason == "stop_string"
     assert cut.text == whole[: whole.index(stop)].strip()
 

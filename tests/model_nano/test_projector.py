@@ -2,17 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_nano
 
 from bimedix2.model.projector import PixelShuffleProjector, init_projector, pixel_shuffle
+from tiny import tiny_nano
 
 
 def test_pixel_shuffle_by_hand() -> None:
     # A 4 x 4 grid of patches with one channel that holds the patch's number.
     grid = torch.arange(16.0).reshape(1, 16, 1)
-    assert pixel_shuffle(grid, 2).tolist() == [
-        [[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]
-    ]
+    assert pixel_shuffle(grid, 2).tolist() == [[[0, 1, 4, 5], [2, 3, 6, 7], [8, 9, 12, 13], [10, 11, 14, 15]]]
 
 
 def test_pixel_shuffle_equals_torch_pixel_unshuffle() -> None:

@@ -106,7 +106,11 @@ def test_any_text_survives_both_formats(tmp_path: Path, exchanges: list[tuple[st
 def test_errors_name_file_row_and_field(
     tmp_path: Path, path: tuple[Any, ...], value: Any, field: str, suffix: str
 ) -> None:
-    rows = [msgspec.to_builtins(record("a")), msgspec.to_builtins(record("b")), msgspec.to_builtins(record("c"))]
+    rows = [
+        msgspec.to_builtins(record("a")),
+        msgspec.to_builtins(record("b")),
+        msgspec.to_builtins(record("c")),
+    ]
     target: Any = rows[1]
     for key in path[:-1]:
         target = target[key]
@@ -215,7 +219,7 @@ def test_llava_array_and_lines(tmp_path: Path, lines: bool) -> None:
     assert rows[0].turns[0].text == "What is it?"
     assert rows[0].turns[1].text == "A <image> tag is text here"
     assert rows[1].turns[0].images == (0, 1)
-    assert list(read_records(path))[0].source == "data"
+    assert next(iter(read_records(path))).source == "data"
     again = tmp_path / "again.jsonl"
     write_llava(again, rows)
     assert [row.turns for row in read_llava(again, DEFAULTS)] == [row.turns for row in rows]

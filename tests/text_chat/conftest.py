@@ -35,9 +35,7 @@ def _byte_level(split: object, specials: list[str]) -> Tokenizer:
     tokenizer.pre_tokenizer = split
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=256 + SAMPLE_MERGES, initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=256 + SAMPLE_MERGES, initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(CORPUS, trainer)
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in specials])
     return tokenizer
@@ -95,9 +93,7 @@ def gemma_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer(_byte_fallback(names, merges))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
-    tokenizer.decoder = decoders.Sequence(
-        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
-    )
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     special = ["<pad>", "<eos>", "<bos>", "<unk>", "<unused0>", "<end_of_turn>"]
     tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in special])
     plain = ["[multimodal]", "\n", "\n\n"]
@@ -122,9 +118,7 @@ def phi3_tokenizer() -> Tokenizer:
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
     )
-    tokenizer.add_special_tokens(
-        [AddedToken(n, normalized=False, special=True) for n in ("<unk>", "<s>", "</s>")]
-    )
+    tokenizer.add_special_tokens([AddedToken(n, normalized=False, special=True) for n in ("<unk>", "<s>", "</s>")])
     roles = [AddedToken(name, normalized=False, rstrip=True, special=True) for name in PHI3_SPECIALS]
     tokenizer.add_special_tokens(roles)
     return tokenizer

@@ -38,9 +38,7 @@ def fit(turns: list[Turn], tokenizer: Tokenizer, limit: int, name: str = "llama3
 def length(turns: list[Turn], tokenizer: Tokenizer, name: str = "llama3") -> int:
     template = get_template(name)
     return len(
-        encode_conversation(
-            turns, tokenizer, template, image_token_id=IMAGE, tokens_per_image=PER_IMAGE
-        ).input_ids
+        encode_conversation(turns, tokenizer, template, image_token_id=IMAGE, tokens_per_image=PER_IMAGE).input_ids
     )
 
 
@@ -73,9 +71,7 @@ def test_oldest_exchanges_go_whole_and_the_system_turn_stays(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(
-    count=st.integers(1, 5), images=st.lists(st.booleans(), min_size=5, max_size=5), limit=st.integers(1, 400)
-)
+@given(count=st.integers(1, 5), images=st.lists(st.booleans(), min_size=5, max_size=5), limit=st.integers(1, 400))
 def test_as_few_exchanges_go_as_possible_and_images_stay_whole(
     count: int, images: list[bool], limit: int, llama3_tokenizer: Tokenizer
 ) -> None:

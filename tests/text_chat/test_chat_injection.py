@@ -51,9 +51,7 @@ CASES = [
 METHODS = ["auto", "segments", "whole"]
 
 
-def encode(
-    user: str, answer: str, tokenizer: Tokenizer, name: str, method: str, system: str = "s"
-) -> Encoded:
+def encode(user: str, answer: str, tokenizer: Tokenizer, name: str, method: str, system: str = "s") -> Encoded:
     turns = [
         Turn(role="system", text=system, language="en"),
         Turn(role="user", text=user, language="ar", images=(0,)),

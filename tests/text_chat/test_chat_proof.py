@@ -54,9 +54,7 @@ def test_without_parsed_turn_tokens_segments_win_and_it_is_said(gemma_tokenizer:
     assert ids != [tokenizer.token_to_id("<start_of_turn>")]
     assert not prove_segmentwise(tokenizer, template).safe_path
     auto = encode_conversation(turns, tokenizer, template, image_token_id=5, tokens_per_image=1)
-    asked = encode_conversation(
-        turns, tokenizer, template, image_token_id=5, tokens_per_image=1, method="whole"
-    )
+    asked = encode_conversation(turns, tokenizer, template, image_token_id=5, tokens_per_image=1, method="whole")
     assert auto.method == asked.method == "segments"
     assert auto.input_ids == asked.input_ids
     assert asked.notes
@@ -86,9 +84,7 @@ def test_whole_string_labels_on_gpt2_are_those_of_the_characters(gpt2_tokenizer:
     template = get_template("llama3")
     for turns in proof_conversations(40, seed=2):
         turns = tuple(Turn(role=t.role, text=t.text, language=t.language) for t in turns)
-        encoded = encode_conversation(
-            turns, gpt2_tokenizer, template, image_token_id=9999, tokens_per_image=1
-        )
+        encoded = encode_conversation(turns, gpt2_tokenizer, template, image_token_id=9999, tokens_per_image=1)
         text, wanted = "<|begin_of_text|>", [False] * len("<|begin_of_text|>")
         shown = list(turns)
         if turns[0].role != "system":
@@ -102,8 +98,7 @@ def test_whole_string_labels_on_gpt2_are_those_of_the_characters(gpt2_tokenizer:
         reference = gpt2_tokenizer.encode(text, add_special_tokens=False)
         assert encoded.input_ids == reference.ids
         labels = [
-            index if wanted[end - 1] else -100
-            for index, (_, end) in zip(reference.ids, reference.offsets, strict=True)
+            index if wanted[end - 1] else -100 for index, (_, end) in zip(reference.ids, reference.offsets, strict=True)
         ]
         assert encoded.labels == labels
 

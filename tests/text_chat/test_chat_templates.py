@@ -162,9 +162,7 @@ def test_gemma_folds_system_text_into_the_first_user_turn(clean_gemma_tokenizer:
 
 
 @pytest.mark.parametrize("fixture", ["llama3_tokenizer", "clean_gemma_tokenizer", "gpt2_tokenizer"])
-def test_plain_is_image_then_caption_without_the_question(
-    fixture: str, request: pytest.FixtureRequest
-) -> None:
+def test_plain_is_image_then_caption_without_the_question(fixture: str, request: pytest.FixtureRequest) -> None:
     tokenizer = request.getfixturevalue(fixture)
     caption = Turn(role="assistant", text="Chest X-ray.", language="en")
     encoded = encode([USER, caption], tokenizer, "plain")

@@ -73,9 +73,7 @@ def test_hostile_text_cannot_steer_the_terminal(folder: Path) -> None:
         Turn(role="user", text="a\x1b[2Jb\u202egnp.exe\u2069<bos>", language="en"),
         Turn(role="assistant", text="نعم", language="ar"),
     )
-    record = Record(
-        id="x\x1b]0;t\x07", turns=turns, task="qa", modality="text", source="s", licence="CC0-1.0"
-    )
+    record = Record(id="x\x1b]0;t\x07", turns=turns, task="qa", modality="text", source="s", licence="CC0-1.0")
     shown = show_command([record], "0", read_text_setup(folder), color=False, bidi=False)
     assert "\x1b" not in shown
     assert "\x07" not in shown

@@ -36,7 +36,7 @@ def test_reads_types_and_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_faults_name_file_and_key(tmp_path: Path, change: str, message: str) -> None:
-    with pytest.raises(ConfigError, match="recipe.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"recipe\.yaml") as caught:
         load_recipe(write(tmp_path, GOOD + change))
     assert message in str(caught.value)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import tiny_bundle
 
 from bimedix2.errors import ModelError, RecordError
 from bimedix2.records import ImageRef, Record, Turn
@@ -18,6 +17,7 @@ from bimedix2.train.images import augmented
 from bimedix2.train.loop import Trainer
 from bimedix2.train.packs import Pack, plan_epoch
 from bimedix2.train.recipe import LoraRecipe, Recipe, StageRecipe
+from tiny import tiny_bundle
 
 
 def record(name: str, question: str, answer: str, image: str | None, language: str = "en") -> Record:
@@ -55,7 +55,12 @@ def trainer(kind: str, records: list[Record], root: Path, run: Path, **recipe: A
         StageRecipe("align", "projector", lr=1e-2, packs_per_step=2),
         StageRecipe("instruct", "projector+lora", epochs=3, lr=1e-2, projector_lr=1e-3, packs_per_step=1),
     )
-    settings = {"stages": stages, "lora": LoraRecipe(4, 8, 0.1), "checkpoint_steps": 2, "pack_tokens": 200} | recipe
+    settings = {
+        "stages": stages,
+        "lora": LoraRecipe(4, 8, 0.1),
+        "checkpoint_steps": 2,
+        "pack_tokens": 200,
+    } | recipe
     run.mkdir(exist_ok=True)
     dataset = build_dataset(records, root, bundle, 512)
     return Trainer(bundle, dataset, Recipe(model="tiny", records=(), **settings), run)
@@ -92,9 +97,7 @@ def test_only_projector_trains_first_then_adapter_too(records: list[Record], tmp
     before = {name: value.clone() for name, value in subject.model.state_dict().items()}
     assert subject.train()
     after = subject.model.state_dict()
-    changed = {
-        name for name, value in before.items() if not torch.equal(value, _find(after, name))
-    }
+    changed = {name for name, value in before.items() if not torch.equal(value, _find(after, name))}
     assert changed
     assert all("multi_modal_projector" in name for name in changed)  # base weights of the LM stay frozen
     lora_b = [value for name, value in after.items() if "lora_B" in name]

@@ -109,9 +109,7 @@ def _own_version() -> str:
 def _cpu() -> dict[str, Any]:
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8", errors="replace") if info.is_file() else ""
-    flags = set(
-        re.findall(r"\w+", " ".join(re.findall(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)[:1]))
-    )
+    flags = set(re.findall(r"\w+", " ".join(re.findall(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)[:1])))
     name = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
@@ -189,9 +187,7 @@ def _folder_problems(folder: Path) -> list[str]:
     from bimedix2.errors import ModelError
     from bimedix2.model.tensors import folder_tensors
 
-    problems = [
-        f"{name} is missing" for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()
-    ]
+    problems = [f"{name} is missing" for name in ("config.json", "tokenizer.json") if not (folder / name).is_file()]
     try:
         folder_tensors(folder)
     except ModelError as error:

@@ -106,11 +106,7 @@ def as_text(report: dict[str, Any], language: str) -> str:
         lines.append(f"  {_mark(row['version'])} {name}: {state}")
     lines += ["", words["jobs"]]
     for job, row in report["jobs"].items():
-        state = (
-            words["ready"]
-            if row["ready"]
-            else f"{words['missing']} {', '.join(row['missing'])} → {row['install']}"
-        )
+        state = words["ready"] if row["ready"] else f"{words['missing']} {', '.join(row['missing'])} → {row['install']}"
         lines.append(f"  {_mark(row['ready'])} {_JOBS[language][job]}: {state}")
     return "\n".join(lines)
 
@@ -123,9 +119,7 @@ def _machine(report: dict[str, Any], words: dict[str, str]) -> list[str]:
     python, cpu, cache = report["python"], report["cpu"], report["cache"]
     memory = words["unknown"]
     if report["memory_gb"] is not None:
-        rows_gb = {
-            name: words["unknown"] if value is None else value for name, value in report["memory_gb"].items()
-        }
+        rows_gb = {name: words["unknown"] if value is None else value for name, value in report["memory_gb"].items()}
         memory = words["memory_value"].format(**rows_gb)
     processor = f"{cpu['name']}, {cpu['cores']} {words['cores']}, {' '.join(cpu['features'])}"
     if cpu["bfloat16"] is False:
@@ -136,8 +130,7 @@ def _machine(report: dict[str, Any], words: dict[str, str]) -> list[str]:
     rows = [
         (
             "python",
-            f"{python['version']} {python['executable']}"
-            + ("" if python["ok"] else f" ({words['old_python']})"),
+            f"{python['version']} {python['executable']}" + ("" if python["ok"] else f" ({words['old_python']})"),
         ),
         ("platform", report["platform"]),
         ("cpu", processor),

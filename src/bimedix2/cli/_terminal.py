@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -21,6 +21,15 @@ def readable(text: str, stream: TextIO | None = None) -> str:
 def say(text: str) -> None:
     """A progress line on stderr, so that stdout holds answers alone."""
     typer.echo(readable(text, sys.stderr), err=True)
+
+
+def quiet_libraries() -> None:
+    """Switch off the progress bars and hints of the libraries beneath."""
+    from transformers.utils import logging
+
+    library: Any = logging  # its functions carry no annotations
+    library.disable_progress_bar()
+    library.set_verbosity_error()
 
 
 class AnswerPrinter:

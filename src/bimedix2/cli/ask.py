@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 
 
 def ask(
-    question: Annotated[
-        str | None, typer.Argument(help="The question; - or nothing reads it from stdin.")
-    ] = None,
+    question: Annotated[str | None, typer.Argument(help="The question; - or nothing reads it from stdin.")] = None,
     image: o.Images = None,
-    file: Annotated[
-        Path | None, typer.Option(help="Text, such as a report, put before the question.")
-    ] = None,
+    file: Annotated[Path | None, typer.Option(help="Text, such as a report, put before the question.")] = None,
     lang: o.Lang = o.AnswerLang.auto,
     model: o.Model = "nano",
     adapter: o.Adapter = None,
@@ -67,13 +63,12 @@ def ask(
 
 
 def load_assistant(model: str, adapter: Path | None) -> Assistant:
-    """The model with progress bars of the libraries beneath switched off."""
-    from transformers.utils import logging
-
+    """The model, loaded without the chatter of the libraries beneath."""
     import bimedix2
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    from ._terminal import quiet_libraries
+
+    quiet_libraries()
     return bimedix2.load(model, adapter=adapter)
 
 
@@ -128,9 +123,7 @@ def _as_json(answer: Answer, model: str, decoded: float, loaded: float) -> str:
     fields: dict[str, Any] = asdict(answer)
     timings = {"load": loaded, "decode": decoded} | fields.pop("timings")
     rounded = {name: round(value, 4) for name, value in timings.items()}
-    return json.dumps(
-        {"answer": fields.pop("text"), "model": model, **fields, "timings": rounded}, ensure_ascii=False
-    )
+    return json.dumps({"answer": fields.pop("text"), "model": model, **fields, "timings": rounded}, ensure_ascii=False)
 
 
 def in_language(warning: str, language: str) -> str:
@@ -151,9 +144,7 @@ def print_footer(answer: Answer, loaded: float | None = None) -> None:
         line = f"الرمز الأول {first:.2f} ث · المجموع {total:.2f} ث · {answer.tokens} رمزا · {speed:.1f} رمز/ث"
         line += f" · تحميل النموذج {loaded:.2f} ث" if loaded is not None else ""
     else:
-        line = (
-            f"first token {first:.2f} s · total {total:.2f} s · {answer.tokens} tokens · {speed:.1f} tokens/s"
-        )
+        line = f"first token {first:.2f} s · total {total:.2f} s · {answer.tokens} tokens · {speed:.1f} tokens/s"
         line += f" · model loaded in {loaded:.2f} s" if loaded is not None else ""
     if answer.finish_reason == "length":
         line += " · انقطعت الإجابة عند --max-tokens" if arabic else " · cut at --max-tokens"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,20 +68,32 @@ def _summarise(conversation: Chat) -> None:
         say(readable(f"{'>' if turn.role == 'user' else '<'} {turn.text}", sys.stderr))
 
 
-def _run(handle: object) -> None:
-    """Feed lines to ``handle`` until it returns False or the input ends."""
-    import contextlib
+def _run(handle: Callable[[str], bool]) -> None:
+    """Feed lines to ``handle`` until it returns False or the input ends.
 
-    if sys.stdin.isatty():
+    One Ctrl-C at an empty prompt is forgiven, for it may have been meant for an answer that was just done; a
+    second one leaves.
+    """
+    from ._terminal import say
+
+    typed = sys.stdin.isatty()
+    if typed:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401 - gives input() line editing and history
-    assert callable(handle)
+    forgiven = False
     while True:
         try:
-            line = input("> ") if sys.stdin.isatty() else sys.stdin.readline()
+            line = input("> ") if typed else sys.stdin.readline()
         except EOFError:
             return
-        if line == "" and not sys.stdin.isatty():
+        except KeyboardInterrupt:
+            if forgiven:
+                raise
+            forgiven = True
+            say("\nCtrl-C again or /quit leaves. اضغط Ctrl-C مرة أخرى أو اكتب /خروج للمغادرة.")
+            continue
+        forgiven = False
+        if line == "" and not typed:
             return
         if line.strip() and not handle(line.strip()):
             return

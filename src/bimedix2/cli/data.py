@@ -84,9 +84,7 @@ def convert(
     licence: Annotated[str, typer.Option(help="LLaVA input: its licence (SPDX name).")] = "unknown",
     task: Annotated[str, typer.Option(help="LLaVA input: task of every row.")] = "vqa",
     modality: Annotated[str, typer.Option(help="LLaVA input: modality of every row.")] = "other",
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Report bad rows and leave them out.")
-    ] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Report bad rows and leave them out.")] = False,
 ) -> None:
     """Convert records between JSON lines, Parquet and LLaVA's format.
 
@@ -123,9 +121,7 @@ def convert(
         records = read_llava(source, defaults, on_error=on_error)
     else:
         records = read_records(source, on_error=on_error)
-    write = (
-        write_parquet if target.suffix == ".parquet" else write_llava if to is Format.llava else write_jsonl
-    )
+    write = write_parquet if target.suffix == ".parquet" else write_llava if to is Format.llava else write_jsonl
     typer.echo(f"{write(target, records)} records -> {target}")
     if refused:
         say(f"{len(refused)} rows left out / عدد الصفوف المتروكة: {len(refused)}")

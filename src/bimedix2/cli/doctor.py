@@ -14,9 +14,7 @@ def doctor(
     lang: Annotated[o.MessageLang | None, typer.Option(help="Language of the report.")] = None,
     online: Annotated[
         bool,
-        typer.Option(
-            "--online", help="Also try to reach the model hub; nothing is asked of the network without."
-        ),
+        typer.Option("--online", help="Also try to reach the model hub; nothing is asked of the network without."),
     ] = False,
 ) -> None:
     """Check this installation: packages, hardware, nano, and what each job still needs.

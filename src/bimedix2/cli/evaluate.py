@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,6 +24,13 @@ class Languages(StrEnum):
     en = "en"
     ar = "ar"
     both = "both"
+
+
+_LANGUAGES: dict[Languages, tuple[Literal["en", "ar"], ...]] = {
+    Languages.en: ("en",),
+    Languages.ar: ("ar",),
+    Languages.both: ("en", "ar"),
+}
 
 
 def vqa_rad(
@@ -56,7 +63,7 @@ def vqa_rad(
     options = RunOptions(
         model=identity(model, adapter),
         split=split.value,
-        languages=("en", "ar") if lang is Languages.both else (lang.value,),
+        languages=_LANGUAGES[lang],
         shuffle_images=shuffle_images,
         limit=limit,
         batch=batch,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,16 @@ import typer
 from . import _options as o
 
 Target = Annotated[Path, typer.Argument(help="Folder to write; it must not exist yet.")]
-KeyStyle = Annotated[str, typer.Option(help="classic (what vLLM and older libraries read) or current.")]
+
+
+class KeyStyle(StrEnum):
+    """Names of the weights: what vLLM and older libraries read, or what transformers 5 writes."""
+
+    classic = "classic"
+    native = "native"
+
+
+Keys = Annotated[KeyStyle, typer.Option(help="classic: as vLLM reads them; native: as transformers 5 writes them.")]
 
 
 def convert(
@@ -26,7 +36,10 @@ def convert(
     """
     from bimedix2.model import convert_llava
 
+    from ._terminal import quiet_libraries
+
     _refuse_existing(target)
+    quiet_libraries()
     convert_llava(source, target, vision_tower=vision_tower)
     typer.echo(str(target))
 
@@ -35,7 +48,7 @@ def merge(
     model: Annotated[str, typer.Argument(help="nano, a folder or a hub id.")],
     target: Target,
     adapter: o.Adapter = None,
-    key_style: KeyStyle = "classic",
+    key_style: Keys = KeyStyle.classic,
 ) -> None:
     """Add an adapter to the weights for good and write the result as a folder.
 
@@ -47,7 +60,7 @@ def merge(
 def export(
     model: Annotated[str, typer.Argument(help="nano, a folder or a hub id.")],
     target: Target,
-    key_style: KeyStyle = "classic",
+    key_style: Keys = KeyStyle.classic,
 ) -> None:
     """Write a model as a Hugging Face folder with the key names that other engines read.
 
@@ -56,22 +69,14 @@ def export(
     _write(model, target, None, key_style)
 
 
-def _write(model: str, target: Path, adapter: Path | None, key_style: str) -> None:
-    from bimedix2.errors import ConfigError
+def _write(model: str, target: Path, adapter: Path | None, key_style: KeyStyle) -> None:
     from bimedix2.model import export_hf, load_bundle
-    from bimedix2.model import merge as merge_adapter
 
-    if key_style not in ("classic", "current"):
-        raise ConfigError(
-            f"--key-style {key_style!r} is neither classic nor current.",
-            f"قيمة --key-style وهي {key_style!r} ليست classic ولا current.",
-        )
+    from ._terminal import quiet_libraries
+
     _refuse_existing(target)
-    bundle = load_bundle(model, adapter=adapter, device="cpu")
-    # An exported folder has no place for an adapter: what is loaded on the model is merged into it.
-    if hasattr(bundle.model, "peft_config"):
-        bundle.model = merge_adapter(bundle.model)
-    export_hf(bundle, target, key_style=key_style)
+    quiet_libraries()
+    export_hf(load_bundle(model, adapter=adapter, device="cpu"), target, key_style=key_style.value)
     typer.echo(str(target))
 
 

@@ -11,12 +11,10 @@ import typer
 def train(
     recipe: Annotated[Path, typer.Argument(help="Recipe (YAML).")],
     data: Annotated[Path, typer.Option(help="Folder that image paths start from.")] = Path(),
-    out: Annotated[
-        Path, typer.Option(help="Folder of the run; an interrupted run in it is taken up again.")
-    ] = Path("runs/latest"),
-    print_config: Annotated[
-        bool, typer.Option("--print-config", help="Print the complete settings and exit.")
-    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run in it is taken up again.")] = Path(
+        "runs/latest"
+    ),
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print the complete settings and exit.")] = False,
 ) -> None:
     """Train projector and adapter as a recipe says.
 
@@ -29,8 +27,9 @@ def train(
         return
     from bimedix2.train.run import stop_on_signals, train_recipe
 
-    from ._terminal import say
+    from ._terminal import quiet_libraries, say
 
+    quiet_libraries()
     with stop_on_signals() as stop:
         finished = train_recipe(recipe, data, out, say, stop)
     if not finished:

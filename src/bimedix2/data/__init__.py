@@ -1,0 +1,1 @@
+"""Data: public sets in, records out."""

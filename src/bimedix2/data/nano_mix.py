@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from ..records import Record, write_jsonl
+from bimedix2.records import Record, write_jsonl
+
 from .sources import bccd, pneumoniamnist, rocov2, text_sets, vqa_rad
 
 

@@ -217,9 +217,7 @@ def read_text_setup(folder: Path, *, template: str | None = None) -> TextSetup:
             f"{folder}: bimedix2.json or config.json lacks or garbles {error}. Convert the model again.",
             f"{folder}: الحقل {error} ناقص أو خاطئ في bimedix2.json أو config.json. أعد تحويل النموذج.",
         ) from error
-    return TextSetup(
-        Tokenizer.from_file(str(folder / "tokenizer.json")), get_template(name), token_id, tokens
-    )
+    return TextSetup(Tokenizer.from_file(str(folder / "tokenizer.json")), get_template(name), token_id, tokens)
 
 
 def pick_sample(records: Iterable[Record], sample: str) -> Record:

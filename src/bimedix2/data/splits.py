@@ -13,11 +13,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
-from ..errors import RecordError
+from bimedix2.errors import RecordError
 
 DevSplit = Literal["train", "dev_question", "dev_image"]
 IMAGE_SHARE = 0.08
@@ -25,9 +25,64 @@ QUESTION_SHARE = 0.08
 SEED = "vqa-rad-dev-1"
 # Words that carry no finding: two questions that share only these are not rephrasings of each other.
 _STOP = frozenset(
-    "a an the is are was were be do does did there this that these those it its in on of at to for from by with and or"
-    " what which where how who any evidence see seen show shown shows visible image picture pictured present"
-    " presence located find found have has patient you can could".split()
+    [
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "do",
+        "does",
+        "did",
+        "there",
+        "this",
+        "that",
+        "these",
+        "those",
+        "it",
+        "its",
+        "in",
+        "on",
+        "of",
+        "at",
+        "to",
+        "for",
+        "from",
+        "by",
+        "with",
+        "and",
+        "or",
+        "what",
+        "which",
+        "where",
+        "how",
+        "who",
+        "any",
+        "evidence",
+        "see",
+        "seen",
+        "show",
+        "shown",
+        "shows",
+        "visible",
+        "image",
+        "picture",
+        "pictured",
+        "present",
+        "presence",
+        "located",
+        "find",
+        "found",
+        "have",
+        "has",
+        "patient",
+        "you",
+        "can",
+        "could",
+    ]
 )
 _SAME = 0.5
 
@@ -72,14 +127,16 @@ def vqa_rad_rows(root: Path) -> list[VqaRow]:
     return [_row(path, number, row, arabic, second) for number, row in enumerate(rows, start=1)]
 
 
-def _load(path: Path) -> "list[dict[str, object]] | dict[str, dict[str, str]]":  # type: ignore[type-arg]
+def _load(path: Path) -> list[dict[str, object]] | dict[str, dict[str, str]]:  # type: ignore[type-arg]
     try:
-        return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RecordError(path, 0, "file", f"cannot be read as JSON ({error})", "تعذرت قراءته كملف JSON") from error
 
 
-def _row(path: Path, number: int, row: dict[str, object], arabic: dict[str, dict[str, str]], second: dict[str, str]) -> VqaRow:
+def _row(
+    path: Path, number: int, row: dict[str, object], arabic: dict[str, dict[str, str]], second: dict[str, str]
+) -> VqaRow:
     for field in ("qid", "image_name", "image_organ", "question", "answer"):
         if row.get(field) in (None, ""):
             raise RecordError(path, number, field, "missing or empty", "مفقود أو فارغ")

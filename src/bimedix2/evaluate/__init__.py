@@ -1,0 +1,1 @@
+"""Evaluation: metrics with stated definitions, baselines beside every score."""

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..records.schema import Language
+from bimedix2.records.schema import Language
 
 ALWAYS_NO: dict[Language, str] = {"en": "no", "ar": "لا"}
 
@@ -32,13 +32,13 @@ def blind_lookup(known: Sequence[Known], questions: Sequence[str]) -> list[str]:
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")  # noqa: S106
     table = vectorizer.fit_transform([item.question for item in known])
     similarity = (vectorizer.transform(questions) @ table.T).toarray()
     answers = []
     for row in similarity:
         tied = np.flatnonzero(row >= row.max() - 1e-9)
-        given = [known[index].answer for index in tied]
+        given = [known[int(index)].answer for index in tied]
         answers.append(max(given, key=lambda answer: (given.count(answer), -given.index(answer))))
     return answers
 

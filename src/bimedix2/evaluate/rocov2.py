@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..data.sources._common import label, phrases
-from ..data.sources.rocov2 import MODALITIES, REGIONS, Figure, read_figures
-from ..records.schema import Language
-from ..text import normalize_for_search
+from bimedix2.data.sources._common import label, phrases
+from bimedix2.data.sources.rocov2 import MODALITIES, REGIONS, Figure, read_figures
+from bimedix2.records.schema import Language
+from bimedix2.text import normalize_for_search
 
 Fact = Literal["modality", "region"]
 AskMany = Callable[[Sequence[tuple[str, str]]], list[str]]

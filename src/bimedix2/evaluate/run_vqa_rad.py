@@ -162,8 +162,7 @@ def predict(
         elif (found.model, found.question, found.image) != (options.model, item.question, item.image):
             raise ConfigError(
                 f"{path} holds another model, question or image for {item.key}. Choose another --out folder.",
-                f"يحتوي {path} على نموذج أو سؤال أو صورة أخرى للمعرف {item.key}. "
-                "اختر مجلدا آخر بالخيار --out.",
+                f"يحتوي {path} على نموذج أو سؤال أو صورة أخرى للمعرف {item.key}. اختر مجلدا آخر بالخيار --out.",
             )
     if known:
         say(f"{len(items) - len(missing)} of {len(items)} predictions are in {path}")
@@ -186,9 +185,7 @@ def _ask(
         questions = [Question(item.question, (str(data / item.image),), item.language) for item in part]
         answers = model.ask_batch(questions, config)
         made = [
-            Prediction(
-                **msgspec.structs.asdict(item), model=options.model, answer=answer.text, tokens=answer.tokens
-            )
+            Prediction(**msgspec.structs.asdict(item), model=options.model, answer=answer.text, tokens=answer.tokens)
             for item, answer in zip(part, answers, strict=True)
         ]
         if path is not None:
@@ -220,16 +217,13 @@ def without_image(items: Sequence[Item], training: Sequence[Item]) -> dict[str, 
     for language in dict.fromkeys(item.language for item in items):
         own = [item for item in items if item.language == language]
         questions, references = [item.question for item in own], [item.reference for item in own]
-        known = [
-            Known(item.question, item.reference, item.image) for item in training if item.language == language
-        ]
+        known = [Known(item.question, item.reference, item.image) for item in training if item.language == language]
         answers = {
             "always_no": always_no(questions, language),
             "blind_lookup": blind_lookup(known, questions),
         }
         result[language] = {
-            name: score_vqa(zip(given, references, strict=True), language).to_dict()
-            for name, given in answers.items()
+            name: score_vqa(zip(given, references, strict=True), language).to_dict() for name, given in answers.items()
         }
     return result
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from ..records.schema import Language
+from bimedix2.records.schema import Language
+
 from .cleaning import clean_answer
 
 _EPSILON = 1e-8
@@ -88,14 +89,14 @@ def score_pair(prediction: str, reference: str, language: Language = "en") -> Pa
 def _clean(text: str, language: Language) -> str:
     if language != "ar":
         return clean_answer(text)
-    from ..text import normalize_for_search
+    from bimedix2.text import normalize_for_search
 
     words = re.findall(r"\w+(?:[./-]\w+)*%?", normalize_for_search(text))
     return clean_answer(" ".join(_YES_NO.get(word, word) for word in words))
 
 
 def _yes_no() -> dict[str, str]:
-    from ..text import normalize_for_search
+    from bimedix2.text import normalize_for_search
 
     return {normalize_for_search(word): value for word, value in ARABIC_YES_NO.items()}
 

@@ -144,8 +144,7 @@ class _Grey:
     def _padding(self, values: Floats) -> NDArray[np.bool_]:
         """Which values stand for "no measurement here" (PS3.3 C.7.5.1.1.2)."""
         ends = [
-            fields.numbers(fields.raw(self.dataset, k))[:1]
-            for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")
+            fields.numbers(fields.raw(self.dataset, k))[:1] for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")
         ]
         if not ends[0] or math.isnan(ends[0][0]):
             return np.zeros(values.shape, dtype=np.bool_)

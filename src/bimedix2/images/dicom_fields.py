@@ -24,8 +24,7 @@ _GREY = (
 )
 _COLOURS = ("Red", "Green", "Blue")
 _PALETTE = " ".join(
-    f"{c}PaletteColorLookupTableDescriptor {c}PaletteColorLookupTableData "
-    f"Segmented{c}PaletteColorLookupTableData"
+    f"{c}PaletteColorLookupTableDescriptor {c}PaletteColorLookupTableData Segmented{c}PaletteColorLookupTableData"
     for c in _COLOURS
 )
 _OTHER = (

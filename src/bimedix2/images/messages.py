@@ -22,12 +22,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "image_too_large": (
         "the image exceeds the limits on file size, pixels or memory. Make it smaller, "
         "or raise DecodeLimits if you trust the file.",
-        "تتجاوز الصورة حدود حجم الملف أو عدد البكسلات أو الذاكرة. صغّرها، أو ارفع حدود DecodeLimits إن "
-        "كنت تثق بالملف.",
+        "تتجاوز الصورة حدود حجم الملف أو عدد البكسلات أو الذاكرة. صغّرها، أو ارفع حدود DecodeLimits إن كنت تثق بالملف.",
     ),
     "image_strip": (
-        "the image is a long, thin strip of which nothing would be left after resizing. Crop the part "
-        "you need.",
+        "the image is a long, thin strip of which nothing would be left after resizing. Crop the part you need.",
         "الصورة شريط طويل رفيع لن يبقى منه شيء بعد تغيير الحجم. اقتطع الجزء الذي تحتاج إليه.",
     ),
     "unsupported_image_type": (
@@ -39,15 +37,12 @@ ERRORS: dict[str, tuple[str, str]] = {
         "لا يوجد إطار بهذا الرقم في الملف؛ يبدأ ترقيم الإطارات من 0. اختر رقما أصغر.",
     ),
     "image_bad_window": (
-        "the window must be two finite numbers, centre and width, with a width above 0, and applies to "
-        "grey images.",
-        "يجب أن تتكون النافذة من عددين محدودين، المركز والعرض، وأن يكون العرض أكبر من 0، وهي للصور "
-        "الرمادية فقط.",
+        "the window must be two finite numbers, centre and width, with a width above 0, and applies to grey images.",
+        "يجب أن تتكون النافذة من عددين محدودين، المركز والعرض، وأن يكون العرض أكبر من 0، وهي للصور الرمادية فقط.",
     ),
     "image_decode_timeout": (
         "decoding took longer than allowed. Export the image again, or raise DecodeLimits.max_seconds.",
-        "استغرق فك ترميز الصورة وقتا أطول من المسموح. أعد تصدير الصورة، أو ارفع قيمة "
-        "DecodeLimits.max_seconds.",
+        "استغرق فك ترميز الصورة وقتا أطول من المسموح. أعد تصدير الصورة، أو ارفع قيمة DecodeLimits.max_seconds.",
     ),
     "image_decoder_crashed": (
         "the decoder stopped on this image, which is probably damaged or hostile. Export it again from "
@@ -55,13 +50,11 @@ ERRORS: dict[str, tuple[str, str]] = {
         "توقف برنامج فك الترميز عند هذه الصورة، وهي على الأرجح تالفة أو ضارة. أعد تصديرها من مصدر تثق به.",
     ),
     "image_decoder_unavailable": (
-        "the decoding process could not be started. Check the installation and the free memory, then "
-        "try again.",
+        "the decoding process could not be started. Check the installation and the free memory, then try again.",
         "تعذر تشغيل عملية فك الترميز. تحقق من التثبيت ومن الذاكرة المتاحة ثم أعد المحاولة.",
     ),
     "no_image_in_dicom": (
-        "this DICOM file holds no picture (it may be a report, a plan or a waveform). Choose an image "
-        "instance.",
+        "this DICOM file holds no picture (it may be a report, a plan or a waveform). Choose an image instance.",
         "لا يحتوي ملف DICOM هذا على صورة (قد يكون تقريرا أو خطة علاج أو إشارة). اختر ملفا يحتوي على صورة.",
     ),
     "dicom_expands_too_much": (
@@ -83,8 +76,7 @@ ERRORS: dict[str, tuple[str, str]] = {
         "يستخدم ملف DICOM هذا ضغط فيديو أو ضغطا غير معروف. صدّره صورا غير مضغوطة أو بصيغة JPEG 2000.",
     ),
     "dicom_bad_rescale": (
-        "the rescale slope of this DICOM file is 0 or no number, so its values mean nothing. Export it "
-        "again.",
+        "the rescale slope of this DICOM file is 0 or no number, so its values mean nothing. Export it again.",
         "معامل التحويل (rescale slope) في ملف DICOM هذا صفر أو ليس عددا، فلا معنى لقيمه. أعد تصديره.",
     ),
     "dicom_support_missing": (
@@ -103,8 +95,7 @@ NOTICES: dict[str, tuple[str, str]] = {
         "بيانات اتجاه الصورة تالفة وقد أهملت.",
     ),
     "sixteen_bit_scaled": (
-        "The 16-bit values were scaled between their 1st and 99th percentiles; give a window to choose "
-        "another range.",
+        "The 16-bit values were scaled between their 1st and 99th percentiles; give a window to choose another range.",
         "حولت قيم 16 بت بين المئين الأول والمئين التاسع والتسعين؛ حدد نافذة لاختيار مدى آخر.",
     ),
     "multi_frame_first": (
@@ -122,8 +113,7 @@ NOTICES: dict[str, tuple[str, str]] = {
     "rescale_incomplete": (
         "Only one of rescale slope and intercept is present, so the window in the file cannot be trusted; "
         "the full range of values is shown.",
-        "لا يوجد في الملف سوى أحد معاملي التحويل (slope وintercept)، فلا يمكن الوثوق بنافذته؛ يعرض مدى "
-        "القيم كاملا.",
+        "لا يوجد في الملف سوى أحد معاملي التحويل (slope وintercept)، فلا يمكن الوثوق بنافذته؛ يعرض مدى القيم كاملا.",
     ),
     "lut_invalid": (
         "A look-up table in the file is not valid and was not applied.",
@@ -140,8 +130,7 @@ NOTICES: dict[str, tuple[str, str]] = {
     "may_contain_identity": (
         "The image may contain identity: names or dates may be written in the picture itself. "
         "Check it before you share it.",
-        "قد تحتوي الصورة على ما يدل على هوية المريض: ربما كتبت أسماء أو تواريخ داخل الصورة نفسها. "
-        "افحصها قبل مشاركتها.",
+        "قد تحتوي الصورة على ما يدل على هوية المريض: ربما كتبت أسماء أو تواريخ داخل الصورة نفسها. افحصها قبل مشاركتها.",
     ),
 }
 

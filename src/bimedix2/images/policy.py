@@ -132,9 +132,7 @@ class ImagePolicy:
             # The ends of a strip are cut off anyway; scaling them first would cost gigabytes.
             half = MAX_CROPPED_ASPECT * short // 2
             x, y = width // 2, height // 2
-            picture = picture.crop(
-                (max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half))
-            )
+            picture = picture.crop((max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half)))
             width, height = picture.size
         # The longer side and the margin are rounded down, as CLIP's own preparation does.
         scaled = (self.size * width // short, self.size * height // short)

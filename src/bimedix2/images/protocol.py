@@ -92,13 +92,9 @@ def check_answer(header: dict[str, Any], payload_size: int, limits: DecodeLimits
     _require(1 <= height * width <= limits.max_pixels and payload_size == height * width * 3)  # type: ignore[operator]
     _require(header.get("modality") in (None, *MODALITIES.values()))
     notices = header.get("notices")
-    _require(
-        isinstance(notices, list) and len(notices) <= len(NOTICES) and all(n in NOTICES for n in notices)
-    )
+    _require(isinstance(notices, list) and len(notices) <= len(NOTICES) and all(n in NOTICES for n in notices))
     window = header.get("window")
-    _require(
-        window is None or (isinstance(window, list) and len(window) == 2 and all(map(_is_finite, window)))
-    )
+    _require(window is None or (isinstance(window, list) and len(window) == 2 and all(map(_is_finite, window))))
 
 
 def _is_finite(value: object) -> bool:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import BiMediX2Error
-from ..notice import notice
-from ..records.schema import Language, Turn
-from ..text import language_of
+from bimedix2.errors import BiMediX2Error
+from bimedix2.notice import notice
+from bimedix2.records.schema import Language, Turn
+from bimedix2.text import language_of
+
 from .batch import Prompt, generate_batch
 from .config import GenerationConfig
 from .language import ASK_FOR
@@ -19,8 +20,9 @@ from .memory import PromptMemory
 from .prompt import ImageEncoder
 
 if TYPE_CHECKING:
-    from ..images import DecodedImage
-    from ..model import Bundle
+    from bimedix2.images import DecodedImage
+    from bimedix2.model import Bundle
+
     from .chat import Chat
 
 AnswerLanguage = Literal["auto", "en", "ar"]
@@ -106,8 +108,8 @@ class Assistant:
     """
 
     def __init__(self, bundle: Bundle) -> None:
-        from ..images import ImageDecoder
-        from ..text.chat import stop_token_ids
+        from bimedix2.images import ImageDecoder
+        from bimedix2.text.chat import stop_token_ids
 
         self.bundle = bundle
         bundle.model.eval()
@@ -151,7 +153,11 @@ class Assistant:
         return self.stream_turns([turn], images, target, config)
 
     def stream_turns(
-        self, turns: Sequence[Turn], images: Sequence[Any], target: Language, config: GenerationConfig | None = None
+        self,
+        turns: Sequence[Turn],
+        images: Sequence[Any],
+        target: Language,
+        config: GenerationConfig | None = None,
     ) -> Stream:
         """Continue a conversation whose last turn is the user's.
 
@@ -200,10 +206,10 @@ class Assistant:
         return known
 
     def _encode(self, turns: Sequence[Turn], config: GenerationConfig) -> tuple[list[int], tuple[int, ...], str]:
-        from ..text.chat import fit_to_length
+        from bimedix2.text.chat import fit_to_length
 
         bundle = self.bundle
-        limit = self.encoder.inner.config.text_config.max_position_embeddings
+        limit = bundle.model.config.text_config.max_position_embeddings
         fitted = fit_to_length(
             turns,
             bundle.tokenizer,
@@ -218,7 +224,8 @@ class Assistant:
     def _generate(
         self, turns: Sequence[Turn], images: Sequence[Any], target: Language, config: GenerationConfig
     ) -> Iterator[str | Answer]:
-        from ..text.chat import StopFilter, StreamDecoder
+        from bimedix2.text.chat import StopFilter, StreamDecoder
+
         from .decode import decode
 
         started = time.monotonic()
@@ -234,7 +241,12 @@ class Assistant:
         decoder, filtered = StreamDecoder(self.bundle.tokenizer), StopFilter(config.stop)
         try:
             steps = decode(
-                self.bundle.model, scores, self.memory.cache, config, self.end_ids, [self.bundle.image_token_id]
+                self.bundle.model,
+                scores,
+                self.memory.cache,
+                config,
+                self.end_ids,
+                [self.bundle.image_token_id],
             )
             for (token,) in steps:
                 assert token is not None
@@ -275,7 +287,13 @@ class Assistant:
         if cuts:
             text, reason = text[: min(cuts)], "stop_string"
         return Answer(
-            text.strip(), target, prompt, len(row), finish_reason=reason, timings=timings, notice=notice(target)
+            text.strip(),
+            target,
+            prompt,
+            len(row),
+            finish_reason=reason,
+            timings=timings,
+            notice=notice(target),
         )
 
 

@@ -12,7 +12,7 @@ from .decode import decode, new_cache, prefill
 from .prompt import ImageEncoder, embed_prompt
 
 if TYPE_CHECKING:
-    from ..images import DecodedImage
+    from bimedix2.images import DecodedImage
 
 
 class Prompt(NamedTuple):

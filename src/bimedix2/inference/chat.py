@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BiMediX2Error
-from ..records import ImageRef, Record, Turn, read_jsonl, write_jsonl
+from bimedix2.errors import BiMediX2Error
+from bimedix2.records import ImageRef, Record, Turn, read_jsonl, write_jsonl
+
 from .assistant import Answer, AnswerLanguage, Stream, user_turn
 from .config import GenerationConfig
 

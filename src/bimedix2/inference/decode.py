@@ -22,12 +22,6 @@ def new_cache() -> DynamicCache:
     return DynamicCache()
 
 
-def language_parts(model: Any) -> tuple[Any, Any]:
-    """The language model without its head, and the head, of a LLaVA (with or without a PEFT adapter)."""
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return inner.model.language_model, inner.lm_head
-
-
 @torch.inference_mode()
 def prefill(model: Any, embeds: Tensor, cache: DynamicCache, mask: Tensor | None = None) -> Tensor:
     """Run the prompt (or its new part) through the model.
@@ -41,13 +35,16 @@ def prefill(model: Any, embeds: Tensor, cache: DynamicCache, mask: Tensor | None
     Returns:
         (B, V) scores of the next token, float32.
     """
-    body, head = language_parts(model)
     past = cache.get_seq_length()
     positions = _positions(mask, past, embeds)
-    hidden = body(
-        inputs_embeds=embeds, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+    hidden = model.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
     ).last_hidden_state[:, -1]
-    scores: Tensor = head(hidden)
+    scores: Tensor = model.lm_head(hidden)
     return scores.float()
 
 
@@ -79,8 +76,7 @@ def decode(
         forbidden_ids: tokens an answer can never hold, such as the image token.
         mask: as given to :func:`prefill`.
     """
-    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
-    embed = inner.get_input_embeddings()
+    embed = model.get_input_embeddings()
     generator = torch.Generator(device=scores.device).manual_seed(config.seed)
     alive = [True] * len(scores)
     history: list[list[int]] = [[] for _ in alive]
@@ -121,7 +117,9 @@ def pick(
             if seen:
                 index = torch.tensor(sorted(set(seen)))
                 values = scores[row, index]
-                penalised = torch.where(values > 0, values / config.repetition_penalty, values * config.repetition_penalty)
+                penalised = torch.where(
+                    values > 0, values / config.repetition_penalty, values * config.repetition_penalty
+                )
                 scores[row, index] = penalised
     if config.temperature == 0:
         return scores.argmax(-1)

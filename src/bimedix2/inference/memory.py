@@ -11,7 +11,7 @@ from .decode import new_cache, prefill
 from .prompt import ImageEncoder, embed_prompt
 
 if TYPE_CHECKING:
-    from ..images import DecodedImage
+    from bimedix2.images import DecodedImage
 
 Key = int | tuple[str, int]
 
@@ -82,5 +82,3 @@ class PromptMemory:
     def _reset(self) -> None:
         self.cache = new_cache()
         self._keys = []
-
-

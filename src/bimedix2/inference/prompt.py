@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from ..images import DecodedImage
-    from ..model import Bundle
+    from bimedix2.images import DecodedImage
+    from bimedix2.model import Bundle
 
 
 class ImageEncoder:
@@ -33,22 +33,16 @@ class ImageEncoder:
         if (known := self._known.get(image.sha256)) is not None:
             self._known.move_to_end(image.sha256)
             return known
-        inner = self.inner
-        weight = inner.get_input_embeddings().weight
+        model = self.bundle.model
+        weight = model.get_input_embeddings().weight
         pixels = torch.from_numpy(self.bundle.image_policy.preprocess(image.pixels))[None]
-        output = inner.get_image_features(pixels.to(weight.device, weight.dtype), return_dict=True)
+        output = model.get_image_features(pixels.to(weight.device, weight.dtype), return_dict=True)
         features = torch.cat(list(output.pooler_output)).reshape(-1, weight.shape[1])
         self.encoded += 1
         self._known[image.sha256] = features
         while len(self._known) > self.capacity:
             self._known.popitem(last=False)
         return features
-
-    @property
-    def inner(self) -> Any:
-        """The LLaVA itself, without a PEFT wrapper."""
-        model = self.bundle.model
-        return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 @torch.inference_mode()
@@ -58,8 +52,7 @@ def embed_prompt(encoder: ImageEncoder, ids: Sequence[int], images: Sequence[Dec
     Raises:
         ValueError: the number of image tokens does not fit the images.
     """
-    inner = encoder.inner
-    embedding = inner.get_input_embeddings()
+    embedding = encoder.bundle.model.get_input_embeddings()
     tokens = torch.tensor([list(ids)], device=embedding.weight.device)
     embeds: Tensor = embedding(tokens)
     places = tokens[0] == encoder.bundle.image_token_id

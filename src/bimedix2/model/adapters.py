@@ -11,8 +11,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cache import atomic_folder
-from ..errors import ModelError
+from bimedix2.cache import atomic_folder
+from bimedix2.errors import ModelError
+
 from .bundle import read_json
 from .keys import adapter_module
 from .tensors import load_tensors, refuse_pickle, save_tensors
@@ -29,7 +30,7 @@ PROJECTOR_NAME = "projector.safetensors"
 TARGETS = r"(?:.*\.)?language_model\.layers\.\d+\..*_proj"
 _PREFIX = "base_model.model."
 # Of a stored configuration only these fields are used: others can name code to import or change the base.
-_FIELDS = ("r", "lora_alpha", "lora_dropout", "use_rslora", "use_dora", "rank_pattern", "alpha_pattern")
+_FIELDS = ("r", "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern")
 
 
 def bad_adapter(path: Path, english: str, arabic: str, code: str = "bad_adapter") -> ModelError:
@@ -65,7 +66,9 @@ def add_adapter(model: nn.Module, config: LoraConfig) -> nn.Module:
 
 
 def _projector(model: nn.Module) -> nn.Module:
-    found = [module for name, module in model.named_modules() if name.endswith("multi_modal_projector")]
+    found: list[nn.Module] = [
+        module for name, module in model.named_modules() if name.endswith("multi_modal_projector")
+    ]
     if len(found) != 1:
         raise ModelError(
             "This model has no multi_modal_projector. Load a LLaVA-style model.",
@@ -96,9 +99,7 @@ def _check_projector(model: nn.Module, path: Path) -> dict[str, Tensor]:
 def _check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
     broken = [name for name, tensor in tensors.items() if not tensor.float().isfinite().all()]
     if broken:
-        raise bad_adapter(
-            path, f"{broken[0]} holds NaN or infinity.", f"يحتوي {broken[0]} على قيم غير منتهية."
-        )
+        raise bad_adapter(path, f"{broken[0]} holds NaN or infinity.", f"يحتوي {broken[0]} على قيم غير منتهية.")
 
 
 def _read_factors(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -122,9 +123,7 @@ def _check_factors(model: nn.Module, path: Path, factors: dict[str, dict[str, Te
     modules = dict(model.named_modules())
     unknown = sorted(name for name in factors if name not in modules)
     if len(unknown) == len(factors):
-        raise bad_adapter(
-            path, "it matches no module of this model.", "لا يطابق أي وحدة في هذا النموذج.", "no_match"
-        )
+        raise bad_adapter(path, "it matches no module of this model.", "لا يطابق أي وحدة في هذا النموذج.", "no_match")
     if unknown:
         raise bad_adapter(
             path,
@@ -169,10 +168,13 @@ def _stored_config(path: Path, factors: dict[str, dict[str, Tensor]]) -> LoraCon
     from peft import LoraConfig
 
     stored = read_json(path / CONFIG_NAME)
-    if stored.get("peft_type") != "LORA" or stored.get("bias", "none") != "none":
-        raise bad_adapter(path, "only LoRA without biases is supported.", "المدعوم LoRA بلا انحياز فقط.")
-    if stored.get("modules_to_save"):
-        raise bad_adapter(path, "modules_to_save is not supported.", "الخيار modules_to_save غير مدعوم.")
+    extras = [name for name in ("use_dora", "modules_to_save", "trainable_token_indices") if stored.get(name)]
+    if stored.get("peft_type") != "LORA" or stored.get("bias", "none") != "none" or extras:
+        raise bad_adapter(
+            path,
+            f"only plain LoRA without biases is supported ({stored.get('peft_type')} {extras}).",
+            "المدعوم LoRA البسيط بلا انحياز فقط.",
+        )
     try:
         fields = {name: stored[name] for name in _FIELDS if name in stored}
         # Names come from the weights, which were checked, and not from the stored pattern.
@@ -180,9 +182,7 @@ def _stored_config(path: Path, factors: dict[str, dict[str, Tensor]]) -> LoraCon
         ranks = {pair["lora_A"].shape[0] for pair in factors.values()}
         fits = config.rank_pattern or ranks == {config.r}
     except (TypeError, ValueError) as error:
-        raise bad_adapter(
-            path, f"{CONFIG_NAME} is not usable ({error}).", f"تعذر استخدام {CONFIG_NAME}."
-        ) from error
+        raise bad_adapter(path, f"{CONFIG_NAME} is not usable ({error}).", f"تعذر استخدام {CONFIG_NAME}.") from error
     if not fits:
         raise bad_adapter(
             path,
@@ -206,9 +206,7 @@ def attach_adapter(model: nn.Module, path: str | Path) -> nn.Module:
     path = Path(path)
     has_lora, has_projector = (path / CONFIG_NAME).is_file(), (path / PROJECTOR_NAME).is_file()
     if not has_lora and not has_projector:
-        raise bad_adapter(
-            path, f"neither {CONFIG_NAME} nor {PROJECTOR_NAME} is there.", "المجلد ليس محولا."
-        )
+        raise bad_adapter(path, f"neither {CONFIG_NAME} nor {PROJECTOR_NAME} is there.", "المجلد ليس محولا.")
     if hasattr(model, "peft_config"):
         raise bad_adapter(path, "the model already carries an adapter.", "يحمل النموذج محولا بالفعل.")
     projector = _check_projector(model, path) if has_projector else {}
@@ -224,9 +222,10 @@ def attach_adapter(model: nn.Module, path: str | Path) -> nn.Module:
 def _load_factors(model: nn.Module, path: Path, factors: dict[str, dict[str, Tensor]]) -> None:
     from peft import inject_adapter_in_model, set_peft_model_state_dict
 
+    result: Any
     training = model.training
     inject_adapter_in_model(_stored_config(path, factors), model)
-    state = {f"{name}.{kind}{_leaf(kind)}": tensor for name, p in factors.items() for kind, tensor in p.items()}
+    state = {f"{name}.{kind}.weight": tensor for name, pair in factors.items() for kind, tensor in pair.items()}
     result = set_peft_model_state_dict(model, state)
     missing = [key for key in result.missing_keys if ".lora_" in key]
     if missing or result.unexpected_keys:
@@ -237,11 +236,6 @@ def _load_factors(model: nn.Module, path: Path, factors: dict[str, dict[str, Ten
             "wrong_keys",
         )
     model.train(training)
-
-
-def _leaf(kind: str) -> str:
-    # DoRA's magnitude is stored without the `.weight` that the two factors have.
-    return "" if kind == "lora_magnitude_vector" else ".weight"
 
 
 def save_adapter(model: nn.Module, path: str | Path, *, dtype: str | None = None) -> Path:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
 
 if TYPE_CHECKING:
-    from ..images import ImagePolicy
-    from ..text.chat import ChatTemplate
+    from bimedix2.images import ImagePolicy
+    from bimedix2.text.chat import ChatTemplate
 
 MANIFEST_NAME = "bimedix2.json"
 MANIFEST_FORMAT = 1
@@ -63,7 +63,7 @@ class Manifest:
         file = folder / MANIFEST_NAME
         if not file.is_file():
             return None
-        from ..images import ImagePolicy
+        from bimedix2.images import ImagePolicy
 
         content = read_json(file)
         try:

@@ -1,8 +1,8 @@
 """Convert an original LLaVA (or LLaVA++) checkpoint into a Hugging Face one, shard by shard.
 
-Sources are folders with a flat ``config.json`` (``mm_*`` fields) and safetensors. The CLIP tower is taken from
-the shards if it was saved with them, else from a CLIP folder or hub id. A LoRA checkpoint that was never merged
-(``adapter_model`` + ``non_lora_trainables``) is merged on the way if its files are safetensors.
+Sources are folders with a flat ``config.json`` (``mm_*`` fields) and safetensors. The CLIP tower is taken
+from the shards if it was saved with them, else from a CLIP folder or hub id. A LoRA checkpoint that was never
+merged (``adapter_model`` + ``non_lora_trainables``) is merged on the way if its files are safetensors.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cache import atomic_folder, cache_root
-from ..errors import ModelError
+from bimedix2.cache import atomic_folder, cache_root
+from bimedix2.errors import ModelError
+
 from .bundle import MANIFEST_NAME, Manifest, read_json
 from .derive import licences_of, template_name
 from .image_token import install_image_token
@@ -25,7 +26,6 @@ from .unmerged import Updates, language_source, read_updates
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import LlavaConfig
 
 _EMBEDDINGS = ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight")
 
@@ -106,15 +106,17 @@ def wrong_keys(source: Path, missing: list[str], unexpected: list[str]) -> Model
     return ModelError(
         f"{source} does not hold a complete LLaVA model of a known structure. Missing ({len(missing)}): "
         f"{', '.join(sorted(missing)[:10]) or 'none'}. Unexpected ({len(unexpected)}): "
-        f"{', '.join(sorted(unexpected)[:10]) or 'none'}. Download it again, or convert a supported checkpoint.",
+        f"{', '.join(sorted(unexpected)[:10]) or 'none'}. Download it again, or convert a "
+        "supported checkpoint.",
         f"لا يحتوي {source} على نموذج LLaVA كامل معروف البنية. المفقود ({len(missing)}): "
-        f"{'، '.join(sorted(missing)[:10])}. غير المتوقع ({len(unexpected)}): {'، '.join(sorted(unexpected)[:10])}. "
+        f"{'، '.join(sorted(missing)[:10])}. غير المتوقع ({len(unexpected)}): "
+        f"{'، '.join(sorted(unexpected)[:10])}. "
         "نزله من جديد أو حول نموذجا مدعوما.",
         code="wrong_keys",
     )
 
 
-def _check_complete(source: Path, config: LlavaConfig, tensors: dict[str, TensorInfo]) -> None:
+def _check_complete(source: Path, config: Any, tensors: dict[str, TensorInfo]) -> None:
     """Compare with a model of this configuration on the meta device, before anything is written."""
     import torch
     from transformers import LlavaForConditionalGeneration
@@ -153,7 +155,7 @@ def _converted(tensors: dict[str, TensorInfo], updates: Updates) -> Iterator[tup
         yield names[info.file, info.key], updates.merged(info.key, tensor)
 
 
-def _fit_rows(table: Tensor, config: LlavaConfig) -> Tensor:
+def _fit_rows(table: Tensor, config: Any) -> Tensor:
     """Grow a token table (V, D) with copies of its mean row, the neutral start for a new token."""
     import torch
 
@@ -164,7 +166,9 @@ def _fit_rows(table: Tensor, config: LlavaConfig) -> Tensor:
     return torch.cat([table, mean.expand(new, -1)])
 
 
-def _write_metadata(folder: Path, source: Path, original: OriginalConfig, config: LlavaConfig) -> None:
+def _write_metadata(folder: Path, source: Path, original: OriginalConfig, config: Any) -> None:
+    from tokenizers import Tokenizer
+
     config.architectures = ["LlavaForConditionalGeneration"]
     config.save_pretrained(folder)
     manifest = Manifest(
@@ -175,4 +179,4 @@ def _write_metadata(folder: Path, source: Path, original: OriginalConfig, config
         licences=licences_of(source.name),
     )
     manifest.write(folder, tokens_per_image=config.image_seq_length)
-    write_processor(folder, manifest, config)
+    write_processor(folder, manifest, config, Tokenizer.from_file(str(folder / "tokenizer.json")))

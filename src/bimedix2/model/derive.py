@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
+
 from .bundle import MANIFEST_NAME, Manifest, read_json
 
 if TYPE_CHECKING:
-    from ..images import ImagePolicy
+    from bimedix2.images import ImagePolicy
 
 TEMPLATES = {"llama": "llama3", "phi3": "phi3", "gemma3_text": "gemma"}
 # Pillow's number for bicubic, the only resampling that the image policy does.
@@ -69,7 +70,7 @@ def template_name(text_model_type: str, folder: Path) -> str:
             f"no chat template is known for a {text_model_type} language model.",
             f"لا يعرف قالب محادثة لنموذج لغوي من نوع {text_model_type}.",
         )
-    from ..text.chat import get_template
+    from bimedix2.text.chat import get_template
 
     # `llama` alone may also be a Llama 2 (Vicuna) model: the token that closes turns tells.
     mark = get_template(name).close
@@ -122,7 +123,7 @@ def _side(value: Any) -> int | None:
 
 
 def _image_policy(folder: Path, config: dict[str, Any], name: str) -> ImagePolicy:
-    from ..images import ImagePolicy
+    from bimedix2.images import ImagePolicy
 
     settings = _processor_settings(folder)
     # `image_aspect_ratio` is original LLaVA's name for what LlavaImageProcessor calls `do_pad`.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cache import atomic_folder
-from ..errors import ModelError
+from bimedix2.cache import atomic_folder
+from bimedix2.errors import ModelError
+
 from .bundle import Bundle
 from .keys import KeyStyle, module_to_file
 from .processor import write_processor
@@ -26,7 +28,7 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
         bundle: the model.
         target: folder to write; must not exist or be empty, and appears only when complete.
         key_style: ``"classic"`` are the names that vLLM reads (``language_model.model.layers…``,
-            ``vision_tower.vision_model…``); ``"native"`` are those that transformers 5 writes.
+            ``vision_tower.vision_model…``); ``"current"`` are those that transformers 5 writes.
 
     Returns:
         ``target``.
@@ -42,16 +44,75 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
             f"المجلد {target} موجود بالفعل. اختر مجلدا جديدا أو احذف هذا أولا.",
             code="target_exists",
         )
-    weights = merged_weights(bundle, key_style)
-    # A tied or merged tensor is counted at most once: this is an upper bound of what is written.
-    needed = sum(p.numel() * p.element_size() for p in _plain(bundle.model).parameters())
+    model = plain_model(bundle.model)
+    _refuse_noop(model)
+    needed = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     with atomic_folder(target, int(needed * 1.02)) as scratch:
         writer = ShardWriter(scratch)
-        for name, tensor in weights.items():
-            writer.add(name, tensor().to("cpu"))
+        for name, tensor in merged_weights(model, key_style):
+            writer.add(name, tensor)
         writer.close()
-        _write_config(bundle, scratch)
+        _write_config(model.config, model.dtype, scratch)
         bundle.tokenizer.save_pretrained(scratch)
         bundle.manifest().write(scratch, tokens_per_image=bundle.tokens_per_image)
-        write_processor(scratch, bundle.manifest(), _plain(bundle.model).config, bundle.tokenizer.backend_tokenizer)
+        write_processor(scratch, bundle.manifest(), model.config, bundle.tokenizer.backend_tokenizer)
     return target
+
+
+def plain_model(model: Any) -> Any:
+    """The LLaVA model inside a ``PeftModel``, or the model itself."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _tuned_layers(model: Any) -> dict[str, Any]:
+    if not hasattr(model, "peft_config"):
+        return {}
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    return {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
+
+
+def _refuse_noop(model: Any) -> None:
+    layers = _tuned_layers(model).values()
+    if layers and not any(factor.weight.any() for layer in layers for factor in layer.lora_B.values()):
+        raise ModelError(
+            "The adapter on this model changes nothing (all lora_B weights are zero). Train it or load a "
+            "trained one, or load the model with adapter='none', before exporting.",
+            "المحول على هذا النموذج لا يغير شيئا (كل أوزان lora_B أصفار). دربه أو حمل محولا مدربا قبل التصدير.",
+            code="noop_adapter",
+        )
+
+
+def merged_weights(model: Any, key_style: KeyStyle) -> Iterator[tuple[str, Tensor]]:
+    """Yield (name in the file, tensor on the CPU) with LoRA updates added, one tensor at a time.
+
+    A tied language-model head is left out: readers tie it again.
+    """
+    layers = _tuned_layers(model)
+    clip_tower = model.config.vision_config.model_type == "clip_vision_model"
+    for key, tensor in model.state_dict().items():
+        if ".lora_" in key or (key == "lm_head.weight" and model.config.tie_word_embeddings):
+            continue
+        owner, _, leaf = key.rpartition(".base_layer.")
+        if owner and leaf == "weight":
+            tensor = tensor + sum(layers[owner].get_delta_weight(name) for name in layers[owner].lora_A)
+        plain = f"{owner}.{leaf}" if owner else key
+        yield module_to_file(plain, key_style, clip_tower=clip_tower), tensor.detach().to("cpu")
+
+
+def _write_config(config: Any, dtype: Any, folder: Path) -> None:
+    """``config.json`` that old readers understand too.
+
+    Releases before 5 look for ``rope_theta``, ``rope_scaling`` and ``torch_dtype`` and fall back to silent
+    defaults without them, so they stand beside today's ``rope_parameters`` and ``dtype``.
+    """
+    values = config.to_dict()
+    values["architectures"] = ["LlavaForConditionalGeneration"]
+    values["dtype"] = values["torch_dtype"] = str(dtype).removeprefix("torch.")
+    rope = values["text_config"].get("rope_parameters") or {}
+    if "rope_theta" in rope:
+        values["text_config"]["rope_theta"] = rope["rope_theta"]
+        scaled = {name: value for name, value in rope.items() if name != "rope_theta"}
+        values["text_config"]["rope_scaling"] = scaled if rope.get("rope_type") != "default" else None
+    text = json.dumps(values, indent=2, sort_keys=True)
+    (folder / "config.json").write_text(text, encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 ALLOWED = ("*.json", "*.safetensors", "tokenizer.model", "*.tiktoken", "*.jinja", "merges.txt")
@@ -18,10 +18,11 @@ def is_hub_id(name: str) -> bool:
 
 def _unreachable(name: str, problem: str, problem_ar: str) -> ModelError:
     return ModelError(
-        f"{name} is not on this machine and cannot be downloaded: {problem} Connect to the internet and unset "
-        "HF_HUB_OFFLINE, or copy the model folder here and pass its path, or use the offline model: nano.",
-        f"النموذج {name} غير موجود على هذا الجهاز وتعذر تنزيله: {problem_ar} اتصل بالإنترنت وألغ HF_HUB_OFFLINE، "
-        "أو انسخ مجلد النموذج إلى هنا ومرر مساره، أو استخدم النموذج المحلي nano.",
+        f"{name} is not on this machine and cannot be downloaded: {problem} Connect to the internet and "
+        "unset HF_HUB_OFFLINE, or copy the model folder here and pass its path, or use the offline model, "
+        "nano.",
+        f"النموذج {name} غير موجود على هذا الجهاز وتعذر تنزيله: {problem_ar} اتصل بالإنترنت وألغ "
+        "HF_HUB_OFFLINE، أو انسخ مجلد النموذج إلى هنا ومرر مساره، أو استخدم النموذج المحلي nano.",
         code="hub_unreachable",
     )
 
@@ -44,7 +45,7 @@ def fetch(name: str, *, revision: str | None = None) -> Path:
         RepositoryNotFoundError,
         RevisionNotFoundError,
     )
-    from huggingface_hub.utils import httpx
+    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client that hub 1 or 2 uses
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(ALLOWED)))

@@ -8,7 +8,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
+
 from .bundle import read_json
 
 IMAGE_TOKEN = "<image>"  # noqa: S105 - a vocabulary entry, not a secret

@@ -1,20 +1,23 @@
 """Names of weights: original LLaVA, classic HF (what vLLM reads) and transformers' module names.
 
-========================  ==========================================  ==========================================
-original LLaVA            classic HF                                  module in transformers 5
-========================  ==========================================  ==========================================
-model.layers.0.…          language_model.model.layers.0.…             model.language_model.layers.0.…
-lm_head.weight            language_model.lm_head.weight               lm_head.weight
-model.mm_projector.0.…    multi_modal_projector.linear_1.…            model.multi_modal_projector.linear_1.…
-model.vision_tower.…      vision_tower.vision_model.…                 model.vision_tower.…
-========================  ==========================================  ==========================================
+======================  =============================  ==============================
+original LLaVA          classic HF                     module in transformers 5
+======================  =============================  ==============================
+model.layers.0          language_model.model.layers.0  model.language_model.layers.0
+lm_head                 language_model.lm_head         lm_head
+model.mm_projector.0    multi_modal_projector.         model.multi_modal_projector.
+                        linear_1                       linear_1
+model.vision_tower.     vision_tower.vision_model      model.vision_tower
+vision_tower.
+vision_model
+======================  =============================  ==============================
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-KeyStyle = Literal["classic", "native"]
+KeyStyle = Literal["classic", "current"]
 
 _PROJECTOR = {"0": "linear_1", "2": "linear_2"}
 _TOWER_PARTS = ("embeddings.", "encoder.", "pre_layrnorm.", "post_layernorm.")
@@ -33,7 +36,7 @@ def module_to_file(key: str, style: KeyStyle, *, clip_tower: bool) -> str:
     Args:
         key: name in ``model.state_dict()``.
         style: ``"classic"`` is what vLLM and older transformers read (the CLIP tower keeps its
-            ``vision_model.`` level); ``"native"`` is what transformers 5 writes.
+            ``vision_model.`` level); ``"current"`` is what transformers 5 writes.
         clip_tower: whether the vision tower is CLIP; other towers have no ``vision_model.`` level.
     """
     if key.startswith("lm_head."):

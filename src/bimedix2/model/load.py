@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
+
 from .adapters import attach_adapter
 from .bundle import Bundle, Manifest, read_json
 from .derive import derive_manifest
@@ -15,7 +16,6 @@ from .tensors import folder_tensors
 
 if TYPE_CHECKING:
     import torch
-    from transformers import LlavaConfig
 
 NO_ADAPTER = "none"
 ORIGINAL_TYPES = ("llava_llama", "llava_phi", "llava_phi3")
@@ -34,8 +34,9 @@ def load_bundle(
     No code from a checkpoint is ever run and no pickle is opened.
 
     Args:
-        name_or_path: ``"nano"``; a folder with a Hugging Face ``LlavaForConditionalGeneration`` or an original
-            LLaVA checkpoint (converted once into the cache); or a hub id such as ``MBZUAI/BiMediX2-8B-hf``.
+        name_or_path: ``"nano"``; ``"nano-base"`` for its untrained start; a folder with a Hugging Face
+            ``LlavaForConditionalGeneration`` or an original LLaVA checkpoint (converted once into the cache);
+            or a hub id such as ``MBZUAI/BiMediX2-8B-hf``.
         adapter: PEFT folder or hub id to put on top. ``None`` takes the one that ships with the model, if
             any; ``"none"`` takes none at all.
         device: ``"auto"`` (CUDA if there is one, else CPU) or a torch device name.
@@ -67,10 +68,10 @@ def load_bundle(
 
 def _find(name: str, revision: str | None) -> tuple[Path, Path | None]:
     """Folder of a model or adapter, and the adapter that ships with it."""
-    if name == "nano":
+    if name in ("nano", "nano-base"):
         from .nano import nano_adapter, nano_folder
 
-        return nano_folder(), nano_adapter()
+        return nano_folder(), nano_adapter() if name == "nano" else None
     path = Path(name).expanduser()
     if path.is_dir():
         return path, None
@@ -86,10 +87,10 @@ def _find(name: str, revision: str | None) -> tuple[Path, Path | None]:
 def _read_config(folder: Path) -> dict[str, Any]:
     if not (folder / "config.json").is_file():
         raise ModelError(
-            f"{folder} is not a model folder: it has no config.json. Give the folder that holds config.json and "
-            "the .safetensors files.",
-            f"المجلد {folder} ليس مجلد نموذج: لا يحتوي على config.json. مرر المجلد الذي فيه config.json وملفات "
-            ".safetensors.",
+            f"{folder} is not a model folder: it has no config.json. Give the folder that holds "
+            "config.json and the .safetensors files.",
+            f"المجلد {folder} ليس مجلد نموذج: لا يحتوي على config.json. مرر المجلد الذي فيه "
+            "config.json وملفات .safetensors.",
             code="not_a_model",
         )
     return read_json(folder / "config.json")
@@ -107,11 +108,11 @@ def _check_type(folder: Path, config: dict[str, Any]) -> None:
         return
     if kind == "phi3_v":
         raise ModelError(
-            f"{folder} is a Phi-3-vision model (the 4B). Its code lives inside the checkpoint, transformers has "
-            "no class for it, and code from a checkpoint is never run here. Use the bilingual "
+            f"{folder} is a Phi-3-vision model (the 4B). Its code lives inside the checkpoint, transformers "
+            "has no class for it, and code from a checkpoint is never run here. Use the bilingual "
             "MBZUAI/BiMediX2-8B-Bi, MBZUAI/BiMediX2-8B-hf, or nano, which runs on any computer.",
-            f"النموذج {folder} من نوع Phi-3-vision (حجم 4B)، وشفرته داخل الملفات نفسها ولا يوجد له صنف في "
-            "transformers، ولا تشغل هنا أي شفرة من ملفات النموذج. استخدم MBZUAI/BiMediX2-8B-Bi ثنائي اللغة أو "
+            f"النموذج {folder} من نوع Phi-3-vision (حجم 4B)، وشفرته داخل الملفات نفسها ولا يوجد له صنف "
+            "في transformers، ولا تشغل هنا أي شفرة من ملفات النموذج. استخدم MBZUAI/BiMediX2-8B-Bi ثنائي اللغة أو "
             "MBZUAI/BiMediX2-8B-hf أو nano الذي يعمل على أي حاسوب.",
             code="remote_code_refused",
         )
@@ -161,7 +162,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def _assemble(folder: Path, manifest: Manifest, device: torch.device, dtype: torch.dtype) -> Bundle:
-    from ..text.chat import get_template
+    from bimedix2.text.chat import get_template
 
     template = get_template(manifest.chat_template)
     folder_tensors(folder)
@@ -179,7 +180,7 @@ def _assemble(folder: Path, manifest: Manifest, device: torch.device, dtype: tor
     )
 
 
-def tokens_per_image(config: LlavaConfig, size: int, pixel_shuffle: int = 1) -> int:
+def tokens_per_image(config: Any, size: int, pixel_shuffle: int = 1) -> int:
     """P = (size / patch / r)^2, plus one with the class token. 336, 14 and r=1 give 576.
 
     Raises:
@@ -255,8 +256,8 @@ def _check_report(folder: Path, report: dict[str, Any]) -> None:
     mismatched = sorted(str(entry) for entry in report["mismatched_keys"])
     if mismatched:
         raise ModelError(
-            f"Weights in {folder} do not have the shapes that config.json asks for: {', '.join(mismatched[:10])}. "
-            "The folder mixes two models; download it again.",
+            f"Weights in {folder} do not have the shapes that config.json asks for: "
+            f"{', '.join(mismatched[:10])}. The folder mixes two models; download it again.",
             f"أبعاد أوزان في {folder} تخالف config.json: {'، '.join(mismatched[:10])}. نزل المجلد من جديد.",
             code="wrong_shapes",
         )

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
+
 from .bundle import read_json
 from .hub import fetch, is_hub_id
 from .sizes import CLIP_L_336
@@ -14,13 +15,10 @@ from .sizes import CLIP_L_336
 if TYPE_CHECKING:
     from transformers import LlavaConfig
 
-    from ..images import ImagePolicy
+    from bimedix2.images import ImagePolicy
 
 # Shapes of the usual tower are known, so a checkpoint that includes its weights needs no download.
 KNOWN_TOWERS = {"openai/clip-vit-large-patch14-336": CLIP_L_336}
-# Normalisation of all OpenAI CLIP towers, from their preprocessor_config.json.
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _LANGUAGE_FIELDS = {"rope_theta", "rope_scaling", "partial_rotary_factor", "original_max_position_embeddings"}
 
 
@@ -56,8 +54,8 @@ class OriginalConfig:
         text = self._text_config()
         if image_token_id >= text.vocab_size:
             text.vocab_size = (image_token_id // 64 + 1) * 64
-        strategy = "full" if self.fields.get("mm_vision_select_feature") == "cls_patch" else "default"
-        tokens = (vision.image_size // vision.patch_size) ** 2 + (strategy == "full")
+        strategy: Any = "full" if self.fields.get("mm_vision_select_feature") == "cls_patch" else "default"
+        tokens = (int(self.vision["image_size"]) // int(self.vision["patch_size"])) ** 2 + (strategy == "full")
         return LlavaConfig(
             vision_config=vision,
             text_config=text,
@@ -81,10 +79,10 @@ class OriginalConfig:
 
     def image_policy(self) -> ImagePolicy:
         """``image_aspect_ratio: pad`` pads to a square; anything else goes through CLIP's own crop."""
-        from ..images import ImagePolicy
+        from bimedix2.images import ImagePolicy
 
         fit: Any = "pad" if self.fields.get("image_aspect_ratio") == "pad" else "crop"
-        return ImagePolicy(size=int(self.vision["image_size"]), fit=fit, mean=CLIP_MEAN, std=CLIP_STD)
+        return ImagePolicy.clip(int(self.vision["image_size"]), fit)
 
     def tower_folder(self) -> Path:
         """Folder with the tower's safetensors, downloaded if it is named by a hub id."""
@@ -98,8 +96,8 @@ def _tower_folder(source: Path, tower: str) -> Path:
     if is_hub_id(tower):
         return fetch(tower)
     raise ModelError(
-        f"{source} needs the vision tower {tower!r}, which is neither a folder nor a hub id. Pass the folder of "
-        "openai/clip-vit-large-patch14-336 (safetensors) as vision_tower.",
+        f"{source} needs the vision tower {tower!r}, which is neither a folder nor a hub id. Pass the "
+        "folder of openai/clip-vit-large-patch14-336 (safetensors) as vision_tower.",
         f"يحتاج {source} إلى مرمز الصور {tower!r} وهو ليس مجلدا ولا معرفا. مرر مجلد "
         "openai/clip-vit-large-patch14-336 بصيغة safetensors في vision_tower.",
         code="no_vision_tower",
@@ -131,9 +129,7 @@ def read_original(source: Path, vision_tower: str | Path | None = None) -> Origi
     if "anyres" in str(fields.get("image_aspect_ratio")):
         raise _unsupported(source, "image_aspect_ratio", fields["image_aspect_ratio"], "pad or square")
     if fields.get("mm_vision_select_feature", "patch") not in ("patch", "cls_patch"):
-        raise _unsupported(
-            source, "mm_vision_select_feature", fields["mm_vision_select_feature"], "patch or cls_patch"
-        )
+        raise _unsupported(source, "mm_vision_select_feature", fields["mm_vision_select_feature"], "patch or cls_patch")
     tower = str(vision_tower or fields.get("mm_vision_tower") or fields.get("vision_tower") or "")
     vision = _vision_fields(source, tower)
     if fields.get("mm_hidden_size", vision["hidden_size"]) != vision["hidden_size"]:

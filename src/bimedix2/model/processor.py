@@ -1,6 +1,7 @@
-"""Processor files and a Jinja chat template, for servers that read Hugging Face folders (vLLM, transformers).
+"""Processor files and a Jinja chat template, for servers that read Hugging Face folders (vLLM and others).
 
-This package itself reads ``bimedix2.json`` and encodes chats without Jinja; what is written here says the same.
+This package itself reads ``bimedix2.json`` and encodes chats without Jinja; what is written here says the
+same.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import LlavaConfig
 
-    from ..text.chat import ChatTemplate
+    from bimedix2.text.chat import ChatTemplate
+
     from .bundle import Manifest
 
 
-def write_processor(folder: Path, manifest: Manifest, config: LlavaConfig, backend: Tokenizer) -> None:
+def write_processor(folder: Path, manifest: Manifest, config: Any, backend: Tokenizer) -> None:
     """Write ``chat_template.jinja`` and, for unfolded image tokens, the processor's configuration.
 
     Args:
@@ -26,7 +27,7 @@ def write_processor(folder: Path, manifest: Manifest, config: LlavaConfig, backe
         config: its configuration.
         backend: its tokenizer.
     """
-    from ..text.chat import get_template
+    from bimedix2.text.chat import get_template
 
     template = get_template(manifest.chat_template)
     image_token = str(backend.id_to_token(manifest.image_token_id))
@@ -63,7 +64,7 @@ def _image_settings(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _processor_settings(config: LlavaConfig, image_token: str) -> dict[str, Any]:
+def _processor_settings(config: Any, image_token: str) -> dict[str, Any]:
     return {
         "processor_class": "LlavaProcessor",
         "image_token": image_token,
@@ -81,6 +82,7 @@ def jinja(template: ChatTemplate, bos: str, image_token: str) -> str:
     users from typing special tokens.
     """
     system_header = _literal("".join(template.system)) if template.system is not None else None
+    user, assistant = _literal("".join(template.user)), _literal("".join(template.assistant))
     close = _literal(template.close + template.after_close)
     image = _literal(image_token + template.image_suffix)
     lines = [
@@ -102,22 +104,21 @@ def jinja(template: ChatTemplate, bos: str, image_token: str) -> str:
         lines.append(f"{{%- if system -%}}{{{{- {system_header} + system + {close} -}}}}{{%- endif -%}}")
         folded = ""
     else:
-        folded = (
-            f"{{%- if system and loop.first -%}}{{{{- system + {_literal(template.system_joint)} -}}}}{{%- endif -%}}"
-        )
+        joint = _literal(template.system_joint)
+        folded = f"{{%- if system and loop.first -%}}{{{{- system + {joint} -}}}}{{%- endif -%}}"
     lines += [
         "{%- for turn in turns -%}",
         "{%- if turn['role'] == 'assistant' -%}",
-        f"{{{{- {_literal(''.join(template.assistant))} -}}}}",
+        f"{{{{- {assistant} -}}}}",
         "{%- else -%}",
-        f"{{{{- {_literal(''.join(template.user))} -}}}}{folded}",
+        f"{{{{- {user} -}}}}{folded}",
         "{%- if turn['content'] is not string -%}{%- for part in turn['content'] -%}",
         f"{{%- if part['type'] in ('image', 'image_url') -%}}{{{{- {image} -}}}}{{%- endif -%}}",
         "{%- endfor -%}{%- endif -%}",
         "{%- endif -%}",
         f"{{{{- content_text(turn['content']) + {close} -}}}}",
         "{%- endfor -%}",
-        f"{{%- if add_generation_prompt -%}}{{{{- {_literal(''.join(template.assistant))} -}}}}{{%- endif -%}}",
+        f"{{%- if add_generation_prompt -%}}{{{{- {assistant} -}}}}{{%- endif -%}}",
     ]
     return "".join(lines)
 

@@ -6,6 +6,8 @@ round) while the language model reads fewer tokens, which is what costs time on 
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from transformers import LlavaConfig, LlavaForConditionalGeneration
@@ -53,13 +55,14 @@ def pixel_shuffle(features: Tensor, r: int) -> Tensor:
     return blocks.reshape(n, (grid // r) ** 2, r * r * c)
 
 
-class PixelShuffleLlava(LlavaForConditionalGeneration):  # type: ignore[misc]
+class PixelShuffleLlava(LlavaForConditionalGeneration):  # type: ignore[no-untyped-call]
     """``LlavaForConditionalGeneration`` with a pixel-shuffle projector; ``config.pixel_shuffle`` is r."""
 
     def __init__(self, config: LlavaConfig) -> None:
         super().__init__(config)
+        vision, text = cast(Any, config.vision_config), cast(Any, config.text_config)
         self.model.multi_modal_projector = PixelShuffleProjector(
-            config.vision_config.hidden_size, config.text_config.hidden_size, config.pixel_shuffle
+            vision.hidden_size, text.hidden_size, cast(Any, config).pixel_shuffle
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,9 +64,7 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
         prefix = file.read(8)
         length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
         if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
-            raise _broken(
-                path, f"its header claims {length} bytes.", f"ترويسة الملف تدعي أن طولها {length} بايت."
-            )
+            raise _broken(path, f"its header claims {length} bytes.", f"ترويسة الملف تدعي أن طولها {length} بايت.")
         raw = file.read(length)
     try:
         header = json.loads(raw)
@@ -118,11 +116,11 @@ def refuse_pickle(folder: Path) -> None:
     pickles = sorted(file.name for file in folder.iterdir() if file.suffix in _PICKLES)
     if pickles:
         raise ModelError(
-            f"{folder} holds pickled weights only ({', '.join(pickles[:3])}). A pickle can run any code, so it "
-            "is never opened. On a machine you can spare, load it and save it again with "
+            f"{folder} holds pickled weights only ({', '.join(pickles[:3])}). A pickle can run any code, so "
+            "it is never opened. On a machine you can spare, load it and save it again with "
             "safetensors.torch.save_file, then use that folder.",
-            f"يحتوي {folder} على أوزان بصيغة pickle فقط ({'، '.join(pickles[:3])}). قد يشغل ملف pickle أي برنامج، "
-            "لذلك لا يفتح أبدا. حوله إلى safetensors على جهاز معزول ثم استخدم المجلد الناتج.",
+            f"يحتوي {folder} على أوزان بصيغة pickle فقط ({'، '.join(pickles[:3])}). قد يشغل ملف pickle "
+            "أي برنامج، لذلك لا يفتح أبدا. حوله إلى safetensors على جهاز معزول ثم استخدم المجلد الناتج.",
             code="pickle_refused",
         )
 
@@ -188,7 +186,7 @@ def load_tensors(file: Path) -> dict[str, Tensor]:
 
 
 class ShardWriter:
-    """Writes tensors into ``model.safetensors`` or numbered shards with an index, holding one shard at most."""
+    """Writes ``model.safetensors``, or numbered shards with an index; holds one shard in memory at most."""
 
     def __init__(self, folder: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
         self.folder, self.max_shard_bytes = folder, max_shard_bytes
@@ -222,7 +220,10 @@ class ShardWriter:
             (self.folder / f"part-{number}.safetensors").rename(self.folder / final)
             weight_map.update(dict.fromkeys(names, final))
         if count > 1:
-            index = {"metadata": {"total_size": self.total_bytes}, "weight_map": dict(sorted(weight_map.items()))}
+            index = {
+                "metadata": {"total_size": self.total_bytes},
+                "weight_map": dict(sorted(weight_map.items())),
+            }
             (self.folder / INDEX_NAME).write_text(json.dumps(index, indent=2), encoding="utf-8")
 
 

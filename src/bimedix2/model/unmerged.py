@@ -1,4 +1,4 @@
-"""LLaVA LoRA checkpoints that were never merged: an adapter, the trained projector, and a base model elsewhere."""
+"""LLaVA LoRA checkpoints that were never merged: adapter and projector here, base model elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
+
 from .bundle import read_json
 from .hub import fetch, is_hub_id
 from .tensors import TensorInfo, load_tensors, read_header
@@ -55,10 +56,10 @@ def read_updates(source: Path) -> Updates:
     if not adapter.is_file() or not others.is_file():
         raise ModelError(
             f"{source} is a LoRA checkpoint that was not merged, and {_OTHERS} or the adapter is a pickle "
-            "(.bin), which is never opened. Merge it with the training code's merge script, or save both files "
-            f"with safetensors.torch.save_file as {others.name} and {adapter.name}.",
-            f"المجلد {source} محول LoRA لم يدمج، وبعض ملفاته pickle (.bin) ولا تفتح أبدا. ادمجه بسكربت الدمج، أو "
-            f"احفظ الملفين بصيغة safetensors باسم {others.name} و{adapter.name}.",
+            "(.bin), which is never opened. Merge it with the training code's merge script, or save both "
+            f"files with safetensors.torch.save_file as {others.name} and {adapter.name}.",
+            f"المجلد {source} محول LoRA لم يدمج، وبعض ملفاته pickle (.bin) ولا تفتح أبدا. ادمجه بسكربت "
+            f"الدمج، أو احفظ الملفين بصيغة safetensors باسم {others.name} و{adapter.name}.",
             code="pickle_refused",
         )
     config = read_json(source / "adapter_config.json")
@@ -96,8 +97,7 @@ def _factors(source: Path, adapter: Path) -> dict[str, tuple[Tensor, Tensor]]:
     if not firsts or set(tensors) != firsts | set(pairs.values()):
         raise _bad(source, "its adapter does not consist of LoRA pairs", "لا يتكون المحول من أزواج LoRA")
     return {
-        key.removesuffix(".lora_A.weight") + ".weight": (tensors[key], tensors[other])
-        for key, other in pairs.items()
+        key.removesuffix(".lora_A.weight") + ".weight": (tensors[key], tensors[other]) for key, other in pairs.items()
     }
 
 

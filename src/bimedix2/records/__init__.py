@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import RecordError
+from bimedix2.errors import RecordError
+
 from ._rows import OnError
 from .jsonl import read_jsonl, write_jsonl
 from .llava import LlavaDefaults, looks_like_llava, read_llava, write_llava

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from ..errors import RecordError
+from bimedix2.errors import RecordError
+
 from .schema import Record
 from .validate import find_fault
 

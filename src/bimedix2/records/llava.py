@@ -9,12 +9,19 @@ from typing import Any
 
 import msgspec
 
-from ..errors import RecordError
+from bimedix2.errors import RecordError
+
 from ._rows import OnError, RowChecker, replacing, require_file
 from .schema import ImageRef, Modality, Record, Role, Split, Step, Task, Turn
 
 IMAGE_TAG = "<image>"
-_ROLES: dict[str, Role] = {"human": "user", "gpt": "assistant", "system": "system", "user": "user", "assistant": "assistant"}
+_ROLES: dict[str, Role] = {
+    "human": "user",
+    "gpt": "assistant",
+    "system": "system",
+    "user": "user",
+    "assistant": "assistant",
+}
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def _to_record(path: Path, row: int, raw: bytes, defaults: LlavaDefaults) -> Rec
 
 
 def _turns(path: Path, row: int, conversations: Any) -> tuple[list[Turn], int]:
-    from ..text import language_of
+    from bimedix2.text import language_of
 
     if not isinstance(conversations, list):
         raise RecordError(path, row, "conversations", "is missing or not a list", "مفقود أو ليس قائمة")
@@ -114,7 +121,9 @@ def _turns(path: Path, row: int, conversations: Any) -> tuple[list[Turn], int]:
             raise RecordError(path, row, f"{where}.value", "is missing or not text", "مفقود أو ليس نصا")
         if message.get("from") not in _ROLES:
             known = ", ".join(_ROLES)
-            raise RecordError(path, row, f"{where}.from", f"is {message.get('from')!r}; known: {known}", "دور غير معروف")
+            raise RecordError(
+                path, row, f"{where}.from", f"is {message.get('from')!r}; known: {known}", "دور غير معروف"
+            )
         role = _ROLES[message["from"]]
         shown = message["value"].count(IMAGE_TAG) if role == "user" else 0
         text = message["value"].replace(IMAGE_TAG, "").strip() if shown else message["value"]
@@ -128,7 +137,8 @@ def write_llava(path: str | Path, records: Iterable[Record]) -> int:
     names = {"user": "human", "assistant": "gpt", "system": "system"}
     count = 0
     with replacing(Path(path)) as file:
-        for count, record in enumerate(records, start=1):
+        for record in records:
+            count += 1
             row: dict[str, Any] = {"id": record.id}
             if record.images:
                 paths = [image.path for image in record.images]

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ..errors import RecordError
+from bimedix2.errors import RecordError
+
 from ._rows import OnError, RowChecker, checked_for_writing, replacing, require_file
 from .schema import Record
 
@@ -21,9 +22,7 @@ def arrow_schema() -> Any:
     import pyarrow as pa
 
     text = pa.string()
-    image = pa.struct(
-        [("path", text), ("sha256", text), ("frame", pa.int64()), ("window", pa.list_(pa.float64()))]
-    )
+    image = pa.struct([("path", text), ("sha256", text), ("frame", pa.int64()), ("window", pa.list_(pa.float64()))])
     turn = pa.struct([("role", text), ("text", text), ("language", text), ("images", pa.list_(pa.int64()))])
     step = pa.struct([(name, text) for name in ("name", "tool", "version", "date", "note")])
     plain = ("id", "task", "modality", "source", "source_id", "licence", "parent", "pair_id", "split")

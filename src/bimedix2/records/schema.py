@@ -12,9 +12,7 @@ import msgspec
 Language = Literal["en", "ar"]
 Role = Literal["system", "user", "assistant"]
 Task = Literal["caption", "vqa", "mcq", "summarization", "report", "dialogue", "classification", "qa"]
-Modality = Literal[
-    "xray", "ct", "mri", "ultrasound", "angiography", "pet", "microscopy", "photograph", "text", "other"
-]
+Modality = Literal["xray", "ct", "mri", "ultrasound", "angiography", "pet", "microscopy", "photograph", "text", "other"]
 Split = Literal["train", "dev", "test"]
 
 

@@ -1,0 +1,1 @@
+"""Training: recipes, packs, the loop, checkpoints."""

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from bimedix2.errors import ModelError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _KEEP = 2
 
 
-def save_checkpoint(run: Path, stage: int, step: int, model: nn.Module, optimizer: MasterAdamW, state: dict[str, Any]) -> None:
+def save_checkpoint(
+    run: Path, stage: int, step: int, model: nn.Module, optimizer: MasterAdamW, state: dict[str, Any]
+) -> None:
     """Write ``checkpoints/<stage>-<step>`` under a scratch name, rename it, then drop old ones.
 
     The rename is what makes it visible, so a kill at any moment leaves the previous checkpoint intact.
@@ -28,7 +30,10 @@ def save_checkpoint(run: Path, stage: int, step: int, model: nn.Module, optimize
     scratch = target.with_name(f".{target.name}.partial")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in optimizer.state_tensors().items()}, scratch / "optimizer.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in optimizer.state_tensors().items()},
+        scratch / "optimizer.safetensors",
+    )
     save_file(trained_tensors(model), scratch / "trained.safetensors")
     (scratch / "state.json").write_text(json.dumps({**state, "stage": stage, "step": step}, indent=1), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)

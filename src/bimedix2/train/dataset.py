@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import RecordError
-from ..records.schema import Record
-from ..text.chat import encode_conversation
+from bimedix2.errors import RecordError
+from bimedix2.records.schema import Record
+from bimedix2.text.chat import encode_conversation
+
 from .packs import Sample
 
 if TYPE_CHECKING:
-    from ..model import Bundle
+    from bimedix2.model import Bundle
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,11 @@ def _image_index(record: Record, row: int, root: Path, places: dict[Path, int]) 
     path = (root / record.images[0].path).resolve()
     if not path.is_file():
         raise RecordError(
-            "records", row, "images[0].path", f"{path} does not exist (record {record.id})", "الصورة غير موجودة"
+            "records",
+            row,
+            "images[0].path",
+            f"{path} does not exist (record {record.id})",
+            "الصورة غير موجودة",
         )
     return places.setdefault(path, len(places))
 

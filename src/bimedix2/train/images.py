@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..images import ImagePolicy, load_images
+from bimedix2.images import ImagePolicy, load_images
 
 Pixels = NDArray[np.uint8]
 
@@ -83,7 +83,11 @@ def augmented(pixels: Pixels, key: str, policy: ImagePolicy) -> Pixels:
     )  # fmt: skip
     fill = tuple(round(value * 255) for value in policy.mean)
     image = Image.fromarray(pixels).transform(
-        (pixels.shape[1], pixels.shape[0]), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR, fillcolor=fill
+        (pixels.shape[1], pixels.shape[0]),
+        Image.Transform.AFFINE,
+        matrix,
+        Image.Resampling.BILINEAR,
+        fillcolor=fill,
     )
     image = ImageEnhance.Brightness(image).enhance(generator.uniform(0.85, 1.15))
     return np.asarray(ImageEnhance.Contrast(image).enhance(generator.uniform(0.85, 1.15)), dtype=np.uint8)

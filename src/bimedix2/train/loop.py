@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..model import Bundle
+from bimedix2.model import Bundle
+
 from .batch import attention_masks, to_batch
 from .checkpoint import checkpoints, load_state, restore_trained, save_checkpoint
 from .dataset import Dataset
@@ -75,13 +76,12 @@ class Trainer:
 
     def _prepare(self, stage: StageRecipe) -> MasterAdamW:
         """Freeze everything but the stage's parts and build their optimiser."""
-        from ..model.adapters import add_lora
+        from bimedix2.model import add_adapter, lora_config
 
         torch.manual_seed(self.recipe.seed)
         if stage.train == "projector+lora" and not any("lora_" in name for name, _ in self.model.named_parameters()):
             lora = self.recipe.lora
-            self.model = add_lora(self.model, r=lora.r, alpha=lora.alpha, dropout=lora.dropout)
-            self.bundle.model = self.model
+            add_adapter(self.model, lora_config(lora.r, lora.alpha, lora.dropout))
         projector, adapter = [], []
         for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(False)
@@ -140,7 +140,7 @@ class Trainer:
             # One stream of random numbers per pack: dropout is the same after a resume.
             torch.manual_seed(hash_seed(self.recipe.seed, key, number))
             loss, count = self.pack_loss(pack, f"{self.recipe.seed}|{key}|{number}" if self.recipe.augment else None)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             total, supervised, tokens = total + float(loss.detach()), supervised + count, tokens + pack.tokens
         norm = optimizer.step(1.0 / supervised, self.recipe.max_grad_norm, factor)
         seconds = time.monotonic() - started
@@ -155,13 +155,15 @@ class Trainer:
     def pack_loss(self, pack: Pack, augment_key: str | None) -> tuple[Tensor, int]:
         """Summed loss of a pack and its number of supervised tokens."""
         batch = to_batch(pack)
-        inner = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        inner: Any = self.model
         text = inner.config.text_config
         embeds = inner.get_input_embeddings()(batch.input_ids)
         if pack.image is not None and self.store is not None:
             pixels = torch.from_numpy(self.store.get(pack.image, augment_key))[None].to(self.dtype)
             embeds = self._insert(inner, embeds, batch.input_ids, pixels)
-        window = getattr(text, "sliding_window", None) if "sliding_attention" in getattr(text, "layer_types", ()) else None
+        window = (
+            getattr(text, "sliding_window", None) if "sliding_attention" in getattr(text, "layer_types", ()) else None
+        )
         hidden = inner.model.language_model(
             inputs_embeds=embeds,
             position_ids=batch.position_ids,
@@ -171,7 +173,7 @@ class Trainer:
         loss = supervised_loss(hidden[0], inner.lm_head.weight, batch.targets)
         return loss, int((batch.targets != -100).sum())
 
-    def _insert(self, inner: nn.Module, embeds: Tensor, ids: Tensor, pixels: Tensor) -> Tensor:
+    def _insert(self, inner: Any, embeds: Tensor, ids: Tensor, pixels: Tensor) -> Tensor:
         """Put projected image features (1, P, D) where the image tokens are."""
         config = inner.config
         with torch.no_grad():  # the encoder is frozen; only the projector needs a graph

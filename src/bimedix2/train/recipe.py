@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from ..errors import ConfigError
+from bimedix2.errors import ConfigError
 
 
 @dataclass(frozen=True)

@@ -122,8 +122,7 @@ def run_manifest(dataset: Dataset, recipe: Recipe, seconds: float) -> dict[str, 
         "images": len(dataset.images),
         "seed": recipe.seed,
         "seconds": round(seconds),
-        "versions": {"bimedix2": __version__}
-        | {name: version(name) for name in ("torch", "transformers", "peft")},
+        "versions": {"bimedix2": __version__} | {name: version(name) for name in ("torch", "transformers", "peft")},
         "machine": f"{platform.system()} {platform.machine()}",
     }
 

@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ...errors import RecordError
-from ...records.schema import ImageRef, Language, Modality, Record, Split, Step, Task, Turn
+from bimedix2.errors import RecordError
+from bimedix2.records.schema import ImageRef, Language, Modality, Record, Split, Step, Task, Turn
 
 INGEST = Step(name="ingest", tool="bimedix2", version="1")
 
@@ -98,9 +98,7 @@ def exchange(  # one place where the many constant fields of a source are filled
     )
 
 
-def phrased(
-    base: str, fact: str, answers: dict[Language, str], variants: int = 2, **fields: Any
-) -> Iterator[Record]:
+def phrased(base: str, fact: str, answers: dict[Language, str], variants: int = 2, **fields: Any) -> Iterator[Record]:
     """A fact asked in both languages, each in ``variants`` phrasings that share one ``pair_id``.
 
     Args:

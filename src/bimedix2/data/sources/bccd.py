@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...errors import RecordError
-from ...records.schema import Language, Record, Split
+from bimedix2.errors import RecordError
+from bimedix2.records.schema import Language, Record, Split
+
 from ._common import asset, choose, exchange, existing, phrased, phrases
 
 SOURCE, LICENCE = "bccd", "MIT"
@@ -50,7 +51,10 @@ def records(root: Path, folder: str = "train") -> Iterator[Record]:
             "ar": "، ".join(names[cell]["ar"] for cell in present),
         }
         yield from phrased(base, "cells_present", answers, variants=1, task="vqa", **fields)
-        microscopy: dict[Language, str] = {"en": "Microscopy", "ar": asset("phrases.json")["labels"]["microscopy"]}
+        microscopy: dict[Language, str] = {
+            "en": "Microscopy",
+            "ar": asset("phrases.json")["labels"]["microscopy"],
+        }
         yield from phrased(base, "modality", microscopy, variants=1, task="classification", **fields)
         cell = choose([c for c in CELLS if c != "RBC"], base)[0]
         for language in names[cell]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ...records.schema import Language, Record
+from bimedix2.records.schema import Language, Record
+
 from ._common import existing, phrased, stable_order
 
 SOURCE, LICENCE = "pneumoniamnist", "CC-BY-4.0"

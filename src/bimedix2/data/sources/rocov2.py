@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ...records.schema import Language, Modality, Record, Split, Step
-from ._common import asset, exchange, existing, label, phrased, phrases, choose
+from bimedix2.records.schema import Language, Modality, Record, Split, Step
+
+from ._common import asset, choose, exchange, existing, label, phrased, phrases
 
 SOURCE, LICENCE = "rocov2", "CC-BY-4.0"
 TRANSLATION = Step(name="translate", tool="large language model", date="2026-11", note="not verified by a clinician")
@@ -77,7 +78,7 @@ def records(root: Path, folder: str = "train") -> Iterator[Record]:
     arabic = {row["id"]: row["ar"] for row in asset("rocov2_captions_ar.jsonl")}
     for figure in read_figures(root, folder):
         modality = next((m for name, m in MODALITIES.values() if name == figure.modality), "other")
-        fields = {
+        fields: dict[str, Any] = {
             "modality": modality,
             "source": SOURCE,
             "licence": LICENCE,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-from ...errors import RecordError
-from ...records.schema import Language, Record, Step
+from bimedix2.errors import RecordError
+from bimedix2.records.schema import Language, Record, Step
+
 from ._common import asset, exchange, existing, stable_fraction
 
 TRANSLATION = Step(name="translate", tool="large language model", date="2026-11", note="not verified by a clinician")
@@ -101,7 +103,7 @@ def meqsum(root: Path) -> Iterator[Record]:
             )
 
 
-def _both(english: dict[str, object], arabic: dict[str, object]) -> tuple[tuple[Language, dict], ...]:  # type: ignore[type-arg]
+def _both(english: Mapping[str, Any], arabic: Mapping[str, Any]) -> tuple[tuple[Language, Mapping[str, Any]], ...]:
     return (("en", english), ("ar", arabic))
 
 

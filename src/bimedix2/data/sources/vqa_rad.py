@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from ...inference.language import ASK_FOR
-from ...records.schema import Language, Modality, Record, Step
-from ..splits import DevSplit, VqaRow, identical_images, vqa_rad_rows, vqa_rad_splits
+from bimedix2.data.splits import DevSplit, VqaRow, identical_images, vqa_rad_rows, vqa_rad_splits
+from bimedix2.inference.language import ASK_FOR
+from bimedix2.records.schema import Language, Modality, Record, Step
+
 from ._common import exchange, stable_fraction
 
 SOURCE, LICENCE = "vqa_rad", "CC0-1.0"
@@ -28,7 +29,7 @@ def answer_style(answer: str) -> str:
     return answer[:1].upper() + answer[1:]
 
 
-def records(root: Path, parts: Collection[DevSplit] = ("train",)) -> Iterator[Record]:
+def records(root: Path, parts: Collection[str] = ("train",)) -> Iterator[Record]:
     """Each question in both languages, second translations as phrasings of the first, a few cross-language.
 
     Args:

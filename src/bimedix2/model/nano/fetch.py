@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ...cache import require_space, sha256_file
-from ...errors import AssetError
+from bimedix2.cache import require_space, sha256_file
+from bimedix2.errors import AssetError
+
 from .pins import ALL_WHEELS, Wheel
 
 _DOWNLOAD_BYTES = 700_000_000

@@ -7,7 +7,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import AssetError
+from bimedix2.errors import AssetError
+
 from .pins import GEMMA_PARTS, GGUF_MEMBER, GGUF_SHA256
 
 if TYPE_CHECKING:

@@ -28,9 +28,7 @@ def dinov2_config() -> Dinov2Config:
     """ViT-S/14: 12 layers, width 384, 6 heads, positions for 37 x 37 patches."""
     from transformers import Dinov2Config
 
-    return Dinov2Config(
-        hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14
-    )
+    return Dinov2Config(hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14)
 
 
 def vision_state_dict(onnx: bytes) -> dict[str, torch.Tensor]:

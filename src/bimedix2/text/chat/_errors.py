@@ -37,8 +37,7 @@ CODES: dict[str, tuple[str, str]] = {
     "prompt_too_long": (
         "The last question alone takes {length} tokens, more than the limit of {limit}. "
         "Shorten the text, use fewer images or raise the limit.",
-        "السؤال الأخير وحده يشغل {length} رمزا، أي أكثر من الحد {limit}. "
-        "اختصر النص أو قلل عدد الصور أو ارفع الحد.",
+        "السؤال الأخير وحده يشغل {length} رمزا، أي أكثر من الحد {limit}. اختصر النص أو قلل عدد الصور أو ارفع الحد.",
     ),
     "unknown_template": (
         "There is no chat template named {name!r}. Choose one of: {known}.",

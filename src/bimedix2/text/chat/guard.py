@@ -31,9 +31,7 @@ class Token(NamedTuple):
     end: int
 
 
-def encode_guarded(
-    text: str, content: Sequence[tuple[int, int]], codec: Codec, unsafe: Unsafe
-) -> list[Token]:
+def encode_guarded(text: str, content: Sequence[tuple[int, int]], codec: Codec, unsafe: Unsafe) -> list[Token]:
     """Tokens of ``text`` of which none over a ``content`` range is unsafe.
 
     Args:
@@ -88,9 +86,7 @@ def _place_inside(text: str, token: Token) -> int:
     return token.start + min(blanks + 1, len(covered) - 1)
 
 
-def _find_unsafe(
-    tokens: list[Token], text: str, content: Sequence[tuple[int, int]], unsafe: Unsafe
-) -> list[Token]:
+def _find_unsafe(tokens: list[Token], text: str, content: Sequence[tuple[int, int]], unsafe: Unsafe) -> list[Token]:
     return [
         token
         for token in tokens

@@ -22,9 +22,7 @@ class Piece:
     text: str
 
 
-def segment_pieces(
-    segments: Sequence[Segment], codec: Codec, template: ChatTemplate, unsafe: Unsafe
-) -> list[Piece]:
+def segment_pieces(segments: Sequence[Segment], codec: Codec, template: ChatTemplate, unsafe: Unsafe) -> list[Piece]:
     """Each segment tokenised by itself."""
     return [Piece(s, _segment_ids(s, codec, template, unsafe), s.supervised, s.text) for s in segments]
 

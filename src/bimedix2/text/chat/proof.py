@@ -33,9 +33,7 @@ class Proof:
     safe_path: bool = True
 
 
-def prove_segmentwise(
-    tokenizer: Any, template: ChatTemplate, samples: Sequence[Sequence[Turn]] | None = None
-) -> Proof:
+def prove_segmentwise(tokenizer: Any, template: ChatTemplate, samples: Sequence[Sequence[Turn]] | None = None) -> Proof:
     """Compare segment-wise and whole-string tokenisation, with template tokens parsed in the whole string.
 
     Images split a conversation into runs of text in both ways, as they do in a model's input.

@@ -141,9 +141,7 @@ def _images(index: int, turn: Turn, template: ChatTemplate) -> Iterator[Segment]
             yield Segment("header", template.image_suffix, index)
 
 
-def _turn_segments(
-    index: int, turn: Turn, template: ChatTemplate, folded: tuple[Segment, ...]
-) -> list[Segment]:
+def _turn_segments(index: int, turn: Turn, template: ChatTemplate, folded: tuple[Segment, ...]) -> list[Segment]:
     assistant = turn.role == "assistant"
     segments = _header(template.assistant if assistant else template.user, template, index)
     segments += folded

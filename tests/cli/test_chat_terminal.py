@@ -1,0 +1,75 @@
+"""Ctrl-C in a real terminal: it stops the answer, then forgives once, then leaves."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+import pytest
+
+pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+
+# A conversation whose answer would take a minute; the terminal code around it is the real one.
+PROGRAM = """
+import sys, time
+from bimedix2.cli import _repl, chat
+
+class SlowStream:
+    answer = None
+    def __iter__(self):
+        for number in range(600):
+            time.sleep(0.1)
+            yield f"word{number} "
+    def close(self):
+        pass
+
+class SlowChat:
+    def stream(self, text, images, **options):
+        return SlowStream()
+
+repl = _repl.Repl(None, SlowChat(), None, "en")
+print("ready", flush=True)
+try:
+    chat._run(repl.handle)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+class Terminal:
+    """A child process on a pseudo-terminal."""
+
+    def __init__(self) -> None:
+        self.seen = ""
+        self.pid, self.file = pty.fork()
+        if self.pid == 0:
+            os.execve(sys.executable, [sys.executable, "-c", PROGRAM], {**os.environ, "TERM": "dumb"})
+
+    def expect(self, text: str, seconds: float = 20) -> None:
+        """Wait for ``text`` after what was expected before."""
+        end = time.monotonic() + seconds
+        while text not in self.seen:
+            assert time.monotonic() < end, f"{text!r} did not come; saw {self.seen!r}"
+            if select.select([self.file], [], [], 0.1)[0]:
+                self.seen += os.read(self.file, 65536).decode(errors="replace")
+        self.seen = self.seen.split(text, 1)[1]
+
+    def type(self, text: str) -> None:
+        os.write(self.file, text.encode())
+
+
+def test_ctrl_c_stops_the_answer_then_forgives_then_leaves() -> None:
+    terminal = Terminal()
+    terminal.expect("ready")
+    terminal.type("What is shown?\n")
+    terminal.expect("word1 ")
+    terminal.type("\x03")
+    terminal.expect("Stopped; this turn is not kept.", 5)
+    terminal.expect("> ", 5)
+    terminal.type("\x03")
+    terminal.expect("Ctrl-C again", 5)
+    terminal.type("\x03")
+    _, status = os.waitpid(terminal.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 130
