@@ -17,10 +17,10 @@ class KeyStyle(StrEnum):
     """Names of the weights: what vLLM and older libraries read, or what transformers 5 writes."""
 
     classic = "classic"
-    native = "native"
+    current = "current"
 
 
-Keys = Annotated[KeyStyle, typer.Option(help="classic: as vLLM reads them; native: as transformers 5 writes them.")]
+Keys = Annotated[KeyStyle, typer.Option(help="classic: as vLLM reads them; current: as transformers 5 writes them.")]
 
 
 def convert(

@@ -127,7 +127,7 @@ def vqa_rad_rows(root: Path) -> list[VqaRow]:
     return [_row(path, number, row, arabic, second) for number, row in enumerate(rows, start=1)]
 
 
-def _load(path: Path) -> list[dict[str, object]] | dict[str, dict[str, str]]:  # type: ignore[type-arg]
+def _load(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

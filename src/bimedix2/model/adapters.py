@@ -30,7 +30,7 @@ PROJECTOR_NAME = "projector.safetensors"
 TARGETS = r"(?:.*\.)?language_model\.layers\.\d+\..*_proj"
 _PREFIX = "base_model.model."
 # Of a stored configuration only these fields are used: others can name code to import or change the base.
-_FIELDS = ("r", "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern")
+_FIELDS = ("r", "lora_alpha", "lora_dropout", "use_rslora", "alpha_pattern")
 
 
 def bad_adapter(path: Path, english: str, arabic: str, code: str = "bad_adapter") -> ModelError:
@@ -168,6 +168,27 @@ def _stored_config(path: Path, factors: dict[str, dict[str, Tensor]]) -> LoraCon
     from peft import LoraConfig
 
     stored = read_json(path / CONFIG_NAME)
+    _check_kind(path, stored)
+    ranks = {name: pair["lora_A"].shape[0] for name, pair in factors.items()}
+    if not stored.get("rank_pattern") and set(ranks.values()) != {stored["r"]}:
+        raise bad_adapter(
+            path,
+            f"{CONFIG_NAME} says rank {stored['r']} but the weights have {sorted(set(ranks.values()))}.",
+            f"الرتبة في {CONFIG_NAME} هي {stored['r']} بينما رتبة الأوزان {sorted(set(ranks.values()))}.",
+            "wrong_shapes",
+        )
+    fields = {name: stored[name] for name in _FIELDS if name in stored}
+    # Names and ranks come from the weights, which were checked, and not from stored patterns.
+    return LoraConfig(
+        **fields,
+        rank_pattern={name: rank for name, rank in ranks.items() if rank != stored["r"]},
+        target_modules=sorted(factors),
+        bias="none",
+        inference_mode=True,
+    )
+
+
+def _check_kind(path: Path, stored: dict[str, Any]) -> None:
     extras = [name for name in ("use_dora", "modules_to_save", "trainable_token_indices") if stored.get(name)]
     if stored.get("peft_type") != "LORA" or stored.get("bias", "none") != "none" or extras:
         raise bad_adapter(
@@ -175,22 +196,14 @@ def _stored_config(path: Path, factors: dict[str, dict[str, Tensor]]) -> LoraCon
             f"only plain LoRA without biases is supported ({stored.get('peft_type')} {extras}).",
             "المدعوم LoRA البسيط بلا انحياز فقط.",
         )
-    try:
-        fields = {name: stored[name] for name in _FIELDS if name in stored}
-        # Names come from the weights, which were checked, and not from the stored pattern.
-        config = LoraConfig(**fields, target_modules=sorted(factors), bias="none", inference_mode=True)
-        ranks = {pair["lora_A"].shape[0] for pair in factors.values()}
-        fits = config.rank_pattern or ranks == {config.r}
-    except (TypeError, ValueError) as error:
-        raise bad_adapter(path, f"{CONFIG_NAME} is not usable ({error}).", f"تعذر استخدام {CONFIG_NAME}.") from error
-    if not fits:
+    numbers = [stored.get("r"), stored.get("lora_alpha"), stored.get("lora_dropout", 0.0)]
+    sound = [type(number) in (int, float) and number >= 0 for number in numbers]
+    if not all(sound) or not isinstance(stored["r"], int) or stored["r"] < 1:
         raise bad_adapter(
             path,
-            f"{CONFIG_NAME} says rank {config.r} but the weights have {sorted(ranks)}.",
-            f"الرتبة في {CONFIG_NAME} هي {config.r} بينما رتبة الأوزان {sorted(ranks)}.",
-            "wrong_shapes",
+            f"{CONFIG_NAME} holds no usable r, lora_alpha and lora_dropout ({numbers}).",
+            f"القيم r وlora_alpha وlora_dropout في {CONFIG_NAME} غير صالحة ({numbers}).",
         )
-    return config
 
 
 def attach_adapter(model: nn.Module, path: str | Path) -> nn.Module:

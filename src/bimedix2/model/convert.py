@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from bimedix2.cache import atomic_folder, cache_root
 from bimedix2.errors import ModelError
 
-from .bundle import MANIFEST_NAME, Manifest, read_json
+from .bundle import MANIFEST_NAME, Manifest
 from .derive import licences_of, template_name
+from .hub import is_hub_id
 from .image_token import install_image_token
 from .keys import is_computed, module_to_file, original_to_classic, tower_to_classic
 from .original import OriginalConfig, read_original
@@ -30,11 +31,16 @@ if TYPE_CHECKING:
 _EMBEDDINGS = ("language_model.model.embed_tokens.weight", "language_model.lm_head.weight")
 
 
-def cached_conversion(source: Path, *, vision_tower: str | Path | None = None) -> Path:
-    """Folder in the cache that holds ``source`` converted; made on first use."""
-    target = cache_root() / "converted" / f"{source.resolve().name}-{_fingerprint(source)}"
+def cached_conversion(source: Path, *, name: str) -> Path:
+    """Folder in the cache that holds ``source`` converted; made on first use.
+
+    Args:
+        source: folder of the original checkpoint.
+        name: what the user calls it: a path or a hub id.
+    """
+    target = cache_root() / "converted" / f"{Path(name).name}-{_fingerprint(source)}"
     if not (target / MANIFEST_NAME).is_file():
-        convert_llava(source, target, vision_tower=vision_tower)
+        convert_llava(source, target, name=name)
     return target
 
 
@@ -47,7 +53,9 @@ def _fingerprint(source: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def convert_llava(source: str | Path, target: str | Path, *, vision_tower: str | Path | None = None) -> Path:
+def convert_llava(
+    source: str | Path, target: str | Path, *, vision_tower: str | Path | None = None, name: str | None = None
+) -> Path:
     """Write ``target``, a Hugging Face LLaVA folder equal to the original checkpoint ``source``.
 
     Args:
@@ -55,6 +63,7 @@ def convert_llava(source: str | Path, target: str | Path, *, vision_tower: str |
         target: folder to write; appears only when complete.
         vision_tower: CLIP folder or hub id, for a source without the tower's weights; by default the name
             that the source's configuration gives.
+        name: name to record, such as the hub id; by default the source's path.
 
     Returns:
         ``target``.
@@ -76,7 +85,7 @@ def convert_llava(source: str | Path, target: str | Path, *, vision_tower: str |
         for name, tensor in _converted(tensors, updates):
             writer.add(name, _fit_rows(tensor, config) if name in _EMBEDDINGS else tensor)
         writer.close()
-        _write_metadata(scratch, source, original, config)
+        _write_metadata(scratch, name or str(source), original, config)
     return target
 
 
@@ -166,7 +175,7 @@ def _fit_rows(table: Tensor, config: Any) -> Tensor:
     return torch.cat([table, mean.expand(new, -1)])
 
 
-def _write_metadata(folder: Path, source: Path, original: OriginalConfig, config: Any) -> None:
+def _write_metadata(folder: Path, name: str, original: OriginalConfig, config: Any) -> None:
     from tokenizers import Tokenizer
 
     config.architectures = ["LlavaForConditionalGeneration"]
@@ -175,8 +184,8 @@ def _write_metadata(folder: Path, source: Path, original: OriginalConfig, config
         chat_template=template_name(config.text_config.model_type, folder),
         image_policy=original.image_policy(),
         image_token_id=config.image_token_index,
-        name=str(read_json(source / "config.json").get("_name_or_path") or source.name),
-        licences=licences_of(source.name),
+        name=name if is_hub_id(name) else Path(name).name,
+        licences=licences_of(name),
     )
     manifest.write(folder, tokens_per_image=config.image_seq_length)
     write_processor(folder, manifest, config, Tokenizer.from_file(str(folder / "tokenizer.json")))

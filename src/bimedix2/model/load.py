@@ -52,7 +52,7 @@ def load_bundle(
     if is_original(config):
         from .convert import cached_conversion
 
-        folder = cached_conversion(folder)
+        folder = cached_conversion(folder, name=str(name_or_path))
         config = read_json(folder / "config.json")
     _check_type(folder, config)
     manifest = Manifest.read(folder) or derive_manifest(folder, config, str(name_or_path))
@@ -112,8 +112,8 @@ def _check_type(folder: Path, config: dict[str, Any]) -> None:
             "has no class for it, and code from a checkpoint is never run here. Use the bilingual "
             "MBZUAI/BiMediX2-8B-Bi, MBZUAI/BiMediX2-8B-hf, or nano, which runs on any computer.",
             f"النموذج {folder} من نوع Phi-3-vision (حجم 4B)، وشفرته داخل الملفات نفسها ولا يوجد له صنف "
-            "في transformers، ولا تشغل هنا أي شفرة من ملفات النموذج. استخدم MBZUAI/BiMediX2-8B-Bi ثنائي اللغة أو "
-            "MBZUAI/BiMediX2-8B-hf أو nano الذي يعمل على أي حاسوب.",
+            "في transformers، ولا تشغل هنا أي شفرة من ملفات النموذج. استخدم MBZUAI/BiMediX2-8B-Bi ثنائي "
+            "اللغة أو MBZUAI/BiMediX2-8B-hf أو nano الذي يعمل على أي حاسوب.",
             code="remote_code_refused",
         )
     raise ModelError(

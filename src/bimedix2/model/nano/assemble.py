@@ -103,7 +103,7 @@ def _combine(language: PreTrainedModel, onnx: bytes, image_token_id: int) -> Any
         vision_feature_select_strategy="default",
         tie_word_embeddings=True,
     )
-    config.pixel_shuffle = FOLD  # type: ignore[attr-defined]
+    config.pixel_shuffle = FOLD
     with no_init_weights():
         model: Any = PixelShuffleLlava(config)
     model = model.to(torch.bfloat16)
