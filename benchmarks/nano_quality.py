@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,28 +40,17 @@ def vqa(model: str, data: Path, out: Path, limit: int | None, shuffle: bool) -> 
             RunOptions(model=model, split=split, shuffle_images=shuffle, limit=limit, batch=16),
             out / f"predictions-{model}",
             print,
-        )  # fmt: skip
+        )
         for split in SPLITS
     }
 
 
-def facts(model: str, data: Path) -> list[dict[str, object]]:
+def facts(model: str, data: Path) -> list[dict[str, Any]]:
     """Modality and region accuracy on ROCOv2's test figures."""
     import bimedix2
     from bimedix2.evaluate.rocov2 import evaluate_rocov2
-    from bimedix2.inference import GenerationConfig
-    from bimedix2.inference.assistant import Question
 
-    assistant = bimedix2.load(model)
-
-    def ask(pairs: Sequence[tuple[str, str]]) -> list[str]:
-        replies = []
-        for start in range(0, len(pairs), 16):
-            part = [Question(question, (str(data / image),)) for question, image in pairs[start : start + 16]]
-            replies += [answer.text for answer in assistant.ask_batch(part, GenerationConfig(max_new_tokens=24))]
-        return replies
-
-    return evaluate_rocov2(data, ask)
+    return [asdict(row) for row in evaluate_rocov2(bimedix2.load(model), data)]
 
 
 def table(report: dict[str, Any]) -> str:

@@ -68,8 +68,11 @@ def test_ctrl_c_stops_the_answer_then_forgives_then_leaves() -> None:
     terminal.type("\x03")
     terminal.expect("Stopped; this turn is not kept.", 5)
     terminal.expect("> ", 5)
+    time.sleep(0.5)  # the prompt appears a moment before the line editor has set up the terminal
     terminal.type("\x03")
     terminal.expect("Ctrl-C again", 5)
+    terminal.expect("> ", 5)
+    time.sleep(0.5)
     terminal.type("\x03")
     _, status = os.waitpid(terminal.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 130

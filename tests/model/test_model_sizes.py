@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModel, Gemma3TextConfig, LlavaForConditionalGeneration, Phi3Config
+from transformers import AutoModel, Gemma3TextConfig, LlamaConfig, LlavaForConditionalGeneration, Phi3Config
 
 from bimedix2.model import add_adapter, config_8b, config_70b, lora_config, tiny_config
 from bimedix2.model.adapters import TARGETS
@@ -61,18 +62,10 @@ def test_tiny_has_the_same_parameter_names(model_8b: Any) -> None:
     assert names(on_meta(tiny_config())) == names(model_8b)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        tiny_config().text_config,
-        Phi3Config(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=40, pad_token_id=0),
-        Gemma3TextConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, vocab_size=40),
-    ],
-    ids=lambda config: config.model_type,
-)  # fmt: skip
-def test_targets_are_every_linear_layer_of_the_language_model(config: Any) -> None:
-    import re
-
+@pytest.mark.parametrize("cls", [LlamaConfig, Phi3Config, Gemma3TextConfig], ids=lambda cls: str(cls.model_type))
+def test_targets_are_every_linear_layer_of_the_language_model(cls: Any) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = cls(**sizes, vocab_size=40, pad_token_id=0)
     with torch.device("meta"):
         language = AutoModel.from_config(config)
         parts = nn.ModuleDict({"language_model": language, "vision_tower": nn.Linear(2, 2)})

@@ -72,16 +72,16 @@ def toy_bundle(seed: int = 0) -> Bundle:
     )
 
 
-def inputs(image_token_id: int, seed: int = 0) -> dict[str, torch.Tensor]:
+def inputs(image_token_id: int, tokens: int = TOKENS) -> dict[str, torch.Tensor]:
     """One prompt with an image in the middle."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     pixels = torch.randn(1, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator)
-    return {"input_ids": torch.tensor([[256, 70, 71, *[image_token_id] * TOKENS, 80, 81, 82]]), "pixel_values": pixels}
+    return {"input_ids": torch.tensor([[256, 70, 71, *[image_token_id] * tokens, 80, 81, 82]]), "pixel_values": pixels}
 
 
 @torch.no_grad()
-def logits(model: Any, image_token_id: int) -> torch.Tensor:
-    return model(**inputs(image_token_id)).logits.float()
+def logits(model: Any, image_token_id: int, tokens: int = TOKENS) -> torch.Tensor:
+    return model(**inputs(image_token_id, tokens)).logits.float()
 
 
 @dataclass

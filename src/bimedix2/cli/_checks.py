@@ -25,6 +25,8 @@ PACKAGES = {
     "peft": "ask",
     "safetensors": "ask",
     "gguf": "ask",
+    "arabic-reshaper": "ask",
+    "python-bidi": "ask",
     "psutil": "ask",
     "pydicom": "dicom",
     "pylibjpeg": "dicom",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from bimedix2.errors import BiMediX2Error
 
 from ._errors import report
-from ._terminal import AnswerPrinter, say
+from ._terminal import AnswerPrinter, say, tell
 
 if TYPE_CHECKING:
     from bimedix2.inference.assistant import AnswerLanguage, Assistant
@@ -34,7 +34,8 @@ HELP = """/image PATH     show an image with the next question      /صورة
 /lang en|ar|auto  language of the answers                 /لغة
 /help           this list                                 /مساعدة
 /quit           leave (Ctrl-D too)                        /خروج
-Ctrl-C stops the answer being written. Ctrl-C يوقف كتابة الإجابة فقط."""
+Ctrl-C stops the answer being written.
+يوقف Ctrl-C كتابة الإجابة فقط."""
 
 
 class Repl:
@@ -73,24 +74,29 @@ class Repl:
             self._image(rest)
         elif name == "save" and rest:
             self.conversation.save(Path(rest))
-            say(f"Saved {rest}. تم الحفظ.")
+            tell(f"Saved {rest}.", f"حفظت المحادثة في {rest}.")
         elif name == "new":
             self._new()
         elif name == "lang" and rest in _LANGUAGES:
             self.lang = _LANGUAGES[rest]
-            say(f"Answers: {self.lang}. لغة الإجابات: {self.lang}.")
+            tell(f"Answers: {self.lang}.", f"لغة الإجابات: {self.lang}.")
         else:
             say(HELP if name == "help" else f"? {line}\n{HELP}")
         return True
 
     def _image(self, path: str) -> None:
+        from .ask import in_language
+
         # Decoded now, so that a bad file is refused at once and not with the next question.
         (image,) = self.assistant.decode_images([path])
         self.pending.append(path)
         height, width = image.pixels.shape[:2]
-        say(f"Image {path} ({width} x {height}) goes with the next question. سترفق الصورة بالسؤال التالي.")
+        tell(
+            f"Image {path} ({width} x {height}) goes with the next question.",
+            f"سترفق الصورة {path} ({width} x {height}) بالسؤال التالي.",
+        )
         for warning in image.warnings:
-            say(f"! {warning}")
+            tell(f"! {in_language(warning, 'en')}", f"! {in_language(warning, 'ar')}")
 
     def _new(self) -> None:
         """Start over; the old conversation stays in its file, and the new one is not saved over it."""
@@ -99,9 +105,12 @@ class Repl:
         kept = self.conversation.path
         self.conversation = Chat(self.assistant)
         self.pending = []
-        say("New conversation. محادثة جديدة.")
+        tell("New conversation.", "محادثة جديدة.")
         if kept is not None:
-            say(f"{kept} keeps the old one; /save FILE saves this one. يبقى الملف للمحادثة السابقة.")
+            tell(
+                f"{kept} keeps the old one; /save FILE saves this one.",
+                f"يبقى {kept} للمحادثة السابقة؛ احفظ هذه بالأمر /حفظ.",
+            )
 
     def _answer(self, text: str) -> None:
         from bimedix2.text import language_of
@@ -119,7 +128,7 @@ class Repl:
                     break
         printer.close()
         if stream.answer is None:
-            say("Stopped; this turn is not kept. توقفت الإجابة؛ لن يحفظ هذا الدور.")
+            tell("Stopped; this turn is not kept.", "توقفت الإجابة؛ لن يحفظ هذا الدور.")
             return
         self.pending = []
         print_footer(stream.answer)

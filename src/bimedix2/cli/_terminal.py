@@ -23,6 +23,17 @@ def say(text: str) -> None:
     typer.echo(readable(text, sys.stderr), err=True)
 
 
+def tell(english: str, arabic: str) -> None:
+    """A line on stderr in the language of messages; in both, one below the other, where none was chosen."""
+    from ._errors import message_language
+
+    language = message_language()
+    if language != "ar":
+        say(english)
+    if language != "en":
+        say(arabic)
+
+
 def quiet_libraries() -> None:
     """Switch off the progress bars and hints of the libraries beneath."""
     from transformers.utils import logging

@@ -66,4 +66,5 @@ app.add_typer(data_app, name="data")
 
 evaluate_app = new_typer("Measure a model on held-out questions.")
 evaluate_app.command("vqa-rad")(evaluate.vqa_rad)
+evaluate_app.command("rocov2")(evaluate.rocov2)
 app.add_typer(evaluate_app, name="evaluate")

@@ -56,16 +56,18 @@ def chat(
 
 def _summarise(conversation: Chat) -> None:
     """Say what a resumed conversation holds and show its last exchange."""
-    from ._terminal import readable, say
+    from ._terminal import say, tell
 
     turns = conversation.turns
     if not turns:
         return
     answers, pictures = sum(turn.role == "assistant" for turn in turns), len(conversation.images)
-    say(f"Resumed {conversation.path}: {answers} answers, {pictures} images.")
-    say(f"استؤنفت المحادثة {conversation.path}: عدد الإجابات {answers}، عدد الصور {pictures}.")
+    tell(
+        f"Resumed {conversation.path}: {answers} answers, {pictures} images.",
+        f"استؤنفت المحادثة {conversation.path}: عدد الإجابات {answers}، عدد الصور {pictures}.",
+    )
     for turn in turns[-2:]:
-        say(readable(f"{'>' if turn.role == 'user' else '<'} {turn.text}", sys.stderr))
+        say(f"{'>' if turn.role == 'user' else '<'} {turn.text}")
 
 
 def _run(handle: Callable[[str], bool]) -> None:
@@ -74,7 +76,7 @@ def _run(handle: Callable[[str], bool]) -> None:
     One Ctrl-C at an empty prompt is forgiven, for it may have been meant for an answer that was just done; a
     second one leaves.
     """
-    from ._terminal import say
+    from ._terminal import tell
 
     typed = sys.stdin.isatty()
     if typed:
@@ -90,7 +92,7 @@ def _run(handle: Callable[[str], bool]) -> None:
             if forgiven:
                 raise
             forgiven = True
-            say("\nCtrl-C again or /quit leaves. اضغط Ctrl-C مرة أخرى أو اكتب /خروج للمغادرة.")
+            tell("\nCtrl-C again or /quit leaves.", "اضغط Ctrl-C مرة أخرى أو اكتب /خروج للمغادرة.")
             continue
         forgiven = False
         if line == "" and not typed:

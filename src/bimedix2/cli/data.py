@@ -102,7 +102,7 @@ def convert(
         write_parquet,
     )
 
-    from ._terminal import say
+    from ._terminal import tell
 
     for name, value, known in (
         ("--task", task, get_args(schema.Task)),
@@ -113,7 +113,7 @@ def convert(
 
     def note(error: RecordError) -> None:
         refused.append(error.message)
-        say(error.message)
+        tell(error.message, error.message_ar)
 
     on_error = note if keep_going else None
     if is_llava(source):
@@ -124,7 +124,7 @@ def convert(
     write = write_parquet if target.suffix == ".parquet" else write_llava if to is Format.llava else write_jsonl
     typer.echo(f"{write(target, records)} records -> {target}")
     if refused:
-        say(f"{len(refused)} rows left out / عدد الصفوف المتروكة: {len(refused)}")
+        tell(f"{len(refused)} rows left out", f"عدد الصفوف المتروكة: {len(refused)}")
 
 
 def is_llava(path: Path) -> bool:

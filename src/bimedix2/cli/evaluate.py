@@ -72,6 +72,28 @@ def vqa_rad(
     typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
 
 
+def rocov2(
+    data: Annotated[Path, typer.Option(help="Folder that holds rocov2/.")],
+    model: o.Model = "nano",
+    adapter: o.Adapter = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N figures.", min=1)] = None,
+    batch: Annotated[int, typer.Option(help="Questions per batch.", min=1)] = 16,
+) -> None:
+    """Modality and body-region accuracy on ROCOv2 test figures, beside the majority class.
+
+    دقة تحديد طريقة التصوير ومنطقة الجسم في أشكال ROCOv2 بجانب الفئة الأكثر شيوعا.
+    """
+    import json
+    from dataclasses import asdict
+
+    from bimedix2.evaluate.rocov2 import evaluate_rocov2
+
+    from .ask import load_assistant
+
+    rows = evaluate_rocov2(load_assistant(model, adapter), data, limit=limit, batch=batch)
+    typer.echo(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+
+
 def identity(model: str, adapter: Path | None) -> str:
     """Name of a model with a short digest of what can change under that name.
 

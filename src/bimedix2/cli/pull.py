@@ -22,7 +22,7 @@ def pull(
     """
     from bimedix2.errors import ConfigError
 
-    from ._terminal import say
+    from ._terminal import say, tell
 
     if name != "nano":
         raise ConfigError(
@@ -40,8 +40,10 @@ def pull(
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     typer.echo(f"{folder}  ({size / 1e6:.0f} MB, {state})")
     if nano_adapter() is None:
-        say("This installation ships no trained projector: nano's answers about images mean nothing yet.")
-        say("لا يتضمن هذا التثبيت موائما مدربا: إجابات nano عن الصور بلا معنى بعد.")
-    say("Licences of the parts / تراخيص الأجزاء:")
+        tell(
+            "This installation ships no trained projector: nano's answers about images mean nothing yet.",
+            "لا يتضمن هذا التثبيت مسقطا مدربا: إجابات nano عن الصور بلا معنى بعد.",
+        )
+    tell("Licences of the parts:", "تراخيص الأجزاء:")
     for licence in LICENCES:
         say(f"  - {licence}")

@@ -27,14 +27,16 @@ def train(
         return
     from bimedix2.train.run import stop_on_signals, train_recipe
 
-    from ._terminal import quiet_libraries, say
+    from ._terminal import quiet_libraries, say, tell
 
     quiet_libraries()
     with stop_on_signals() as stop:
         finished = train_recipe(recipe, data, out, say, stop)
     if not finished:
-        say(f"Stopped with a checkpoint in {out}/checkpoints. Run the same command to go on.")
-        say(f"توقف التدريب مع نقطة حفظ في {out}/checkpoints. شغل الأمر نفسه للمتابعة.")
+        tell(
+            f"Stopped with a checkpoint in {out}/checkpoints. Run the same command to go on.",
+            f"توقف التدريب مع نقطة حفظ في {out}/checkpoints. شغل الأمر نفسه للمتابعة.",
+        )
     else:
         typer.echo(str(out / "final"))
 

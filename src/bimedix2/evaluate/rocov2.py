@@ -5,17 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bimedix2.data.sources._common import label, phrases
 from bimedix2.data.sources.rocov2 import MODALITIES, REGIONS, Figure, read_figures
 from bimedix2.records.schema import Language
 from bimedix2.text import normalize_for_search
 
+if TYPE_CHECKING:
+    from bimedix2.inference.assistant import Assistant
+
 Fact = Literal["modality", "region"]
 AskMany = Callable[[Sequence[tuple[str, str]]], list[str]]
+_MAX_TOKENS = 24
 
 
 @dataclass(frozen=True)
@@ -77,9 +82,34 @@ def fact_accuracy(
     return FactAccuracy(fact, language, right / n, majority / n, n, sum(name is None for name in found) / n)
 
 
-def evaluate_rocov2(root: Path, ask: AskMany, folder: str = "test") -> list[dict[str, object]]:
-    """Every fact in every language on one official split, as rows for a table."""
-    figures, train = list(read_figures(root, folder)), list(read_figures(root, "train"))
+def evaluate_rocov2(
+    assistant: Assistant, root: Path, *, folder: str = "test", limit: int | None = None, batch: int = 16
+) -> list[FactAccuracy]:
+    """Every fact in every language on one official split.
+
+    Args:
+        assistant: the model.
+        root: data root that holds ``rocov2/``.
+        folder: ``train``, ``valid`` or ``test``.
+        limit: only the first figures.
+        batch: questions per batch.
+    """
+    figures, train = list(read_figures(root, folder))[:limit], list(read_figures(root, "train"))
     facts: tuple[Fact, ...] = ("modality", "region")
     languages: tuple[Language, ...] = ("en", "ar")
-    return [asdict(fact_accuracy(figures, train, fact, lang, ask)) for fact in facts for lang in languages]
+    ask = partial(_ask_in_batches, assistant, root, batch)
+    return [fact_accuracy(figures, train, fact, lang, ask) for fact in facts for lang in languages]
+
+
+def _ask_in_batches(
+    assistant: Assistant, root: Path, batch: int, questions: Sequence[tuple[str, str]]
+) -> list[str]:
+    from bimedix2.inference import GenerationConfig
+    from bimedix2.inference.assistant import Question
+
+    config = GenerationConfig(max_new_tokens=_MAX_TOKENS)
+    replies: list[str] = []
+    for start in range(0, len(questions), batch):
+        part = [Question(text, (str(root / image),)) for text, image in questions[start : start + batch]]
+        replies += [answer.text for answer in assistant.ask_batch(part, config)]
+    return replies

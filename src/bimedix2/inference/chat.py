@@ -55,7 +55,8 @@ class Chat:
         lang: AnswerLanguage = "auto",
         config: GenerationConfig | None = None,
     ) -> Stream:
-        """Like :meth:`send`, piece by piece. A turn that fails or is closed early leaves the chat as it was."""
+        """Like :meth:`send`, piece by piece. A turn that fails, is closed early or gets an empty
+        answer leaves the chat as it was."""
         decoded = self.assistant.decode_images([str(path) for path in images])
         turn, target = user_turn(text, len(images), lang, first_image=len(self.images))
         refs = [ImageRef(path=str(Path(path).resolve())) for path in images]
@@ -68,11 +69,12 @@ class Chat:
         yield from inner
         answer = inner.answer
         assert answer is not None
-        self.images.extend(refs)
-        self._decoded.extend(decoded)
-        self.turns += [turn, Turn(role="assistant", text=answer.text, language=answer.language)]
-        if self.path is not None:
-            self.save(self.path)
+        if answer.text:  # a record holds no empty turns, and a template makes no sense of one
+            self.images.extend(refs)
+            self._decoded.extend(decoded)
+            self.turns += [turn, Turn(role="assistant", text=answer.text, language=answer.language)]
+            if self.path is not None:
+                self.save(self.path)
         yield answer
 
     def save(self, path: Path) -> None:

@@ -22,6 +22,17 @@ def new_cache() -> DynamicCache:
     return DynamicCache()
 
 
+def crop_cache(cache: DynamicCache, length: int) -> None:
+    """Keep the first ``length`` positions.
+
+    Done on the layers' tensors because the argument of ``DynamicCache.crop`` has changed its meaning between
+    versions of transformers.
+    """
+    for layer in cache.layers:
+        if layer.keys is not None and layer.keys.shape[-2] > length:
+            layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
+
+
 @torch.inference_mode()
 def prefill(model: Any, embeds: Tensor, cache: DynamicCache, mask: Tensor | None = None) -> Tensor:
     """Run the prompt (or its new part) through the model.

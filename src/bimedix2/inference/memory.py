@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from .decode import new_cache, prefill
+from .decode import crop_cache, new_cache, prefill
 from .prompt import ImageEncoder, embed_prompt
 
 if TYPE_CHECKING:
@@ -38,7 +38,10 @@ class PromptMemory:
         """
         keys = self._identify(ids, images)
         shared = self._shared(keys)
-        self.cache.crop(shared) if shared else self._reset()
+        if shared:
+            crop_cache(self.cache, shared)
+        else:
+            self._reset()
         self.reused = shared
         first_image = self._images_before(ids, shared)
         embeds = embed_prompt(self.encoder, ids[shared:], images[first_image:])

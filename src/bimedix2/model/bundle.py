@@ -98,7 +98,6 @@ class Bundle:
         tokens_per_image: P, how many of them one image takes.
         name: for people.
         licences: terms of the parts.
-        pixel_shuffle: side of the folded patch blocks, 1 for the paper's architecture.
     """
 
     model: Any
@@ -109,7 +108,11 @@ class Bundle:
     tokens_per_image: int
     name: str
     licences: tuple[str, ...] = ()
-    pixel_shuffle: int = 1
+
+    @property
+    def pixel_shuffle(self) -> int:
+        """Side of the patch blocks that the projector folds; 1 for the paper's architecture."""
+        return int(getattr(self.model.config, "pixel_shuffle", 1))
 
     @property
     def device(self) -> Any:

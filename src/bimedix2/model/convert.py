@@ -73,8 +73,8 @@ def convert_llava(
         AssetError: no disk space; nothing is left behind.
     """
     source, target = Path(source), Path(target)
-    original = read_original(source, vision_tower)
     updates = read_updates(source)
+    original = read_original(source, vision_tower)
     tensors = _collect(source, original, updates)
     needed = sum(info.nbytes for info in tensors.values())
     with atomic_folder(target, int(needed * 1.05)) as scratch:
@@ -82,8 +82,8 @@ def convert_llava(
         config = original.llava_config(image_token_id)
         _check_complete(source, config, tensors)
         writer = ShardWriter(scratch)
-        for name, tensor in _converted(tensors, updates):
-            writer.add(name, _fit_rows(tensor, config) if name in _EMBEDDINGS else tensor)
+        for key, tensor in _converted(tensors, updates):
+            writer.add(key, _fit_rows(tensor, config) if key in _EMBEDDINGS else tensor)
         writer.close()
         _write_metadata(scratch, name or str(source), original, config)
     return target

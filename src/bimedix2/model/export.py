@@ -25,7 +25,7 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
     An adapter on ``bundle.model`` is folded in only in what is written: the bundle stays as it is.
 
     Args:
-        bundle: the model.
+        bundle: the model. Nano exports too, but only this package knows its pixel-shuffle projector.
         target: folder to write; must not exist or be empty, and appears only when complete.
         key_style: ``"classic"`` are the names that vLLM reads (``language_model.model.layers…``,
             ``vision_tower.vision_model…``); ``"current"`` are those that transformers 5 writes.

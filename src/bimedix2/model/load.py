@@ -176,7 +176,6 @@ def _assemble(folder: Path, manifest: Manifest, device: torch.device, dtype: tor
         tokens_per_image=tokens_per_image(model.config, manifest.image_policy.size, manifest.pixel_shuffle),
         name=manifest.name,
         licences=manifest.licences,
-        pixel_shuffle=manifest.pixel_shuffle,
     )
 
 

