@@ -110,6 +110,9 @@ class Trainer:
                 budget=self.recipe.pack_tokens,
                 weights=stage.weights,
             )
+            if stage.train == "projector":
+                # Without an image there is no path from the loss to the projector.
+                packs = [pack for pack in packs if pack.image is not None]
             size = stage.packs_per_step
             steps.extend(packs[start : start + size] for start in range(0, len(packs), size))
         return steps
