@@ -30,6 +30,11 @@ def test_bidi_terminals_get_logical_order_with_isolates() -> None:
     assert for_terminal("حجم الورم 12 × 8 mm", width=80, bidi="terminal") == "حجم الورم \u206612 × 8 mm\u2069"
 
 
+def test_options_keep_both_dashes() -> None:
+    shown = for_terminal("استخدم --model nano هنا", width=80, bidi="terminal")
+    assert "\u2066--model nano\u2069" in shown
+
+
 def test_visual_order_by_hand() -> None:
     pytest.importorskip("bidi")
     pytest.importorskip("arabic_reshaper")

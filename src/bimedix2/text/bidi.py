@@ -24,7 +24,7 @@ _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _RTL = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff"  # \w minus these
 _LETTER = rf"[^\W_{_RTL}]"
 _ATOM = re.compile(
-    rf"(?:(?<![^\W_])(?:[<>≤≥±~≈=]\s?(?=[-+−\s0-9])|[-+−#$€£](?=[^\W_])))*{_LETTER}(?:{_LETTER}|[\u0300-\u036f_⁺⁻ºª]|[.,:'’@&](?={_LETTER}))*"
+    rf"(?:(?<![^\W_])(?:[<>≤≥±~≈=]\s?(?=[-+−\s0-9])|(?:--|[-+−#$€£])(?=[^\W_])))*{_LETTER}(?:{_LETTER}|[\u0300-\u036f_⁺⁻ºª]|[.,:'’@&](?={_LETTER}))*"
     rf"(?:\s?[%‰°]{_LETTER}?|[+′″])*"
 )
 _HAS_RTL = re.compile(rf"[{_RTL}]")
