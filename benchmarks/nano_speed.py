@@ -67,8 +67,7 @@ def plain(model: Any, image: Any, rounds: int) -> dict[str, list[float]]:
     """transformers' own ``generate``: encodes the image and the whole prompt on every turn."""
     import torch
 
-    from bimedix2.inference.assistant import user_turn
-    from bimedix2.inference.config import GenerationConfig
+    from bimedix2.inference import GenerationConfig, user_turn
 
     result: dict[str, list[float]] = {"first_token": [], "second_turn": [], "tokens_per_second": []}
     bundle = model.bundle

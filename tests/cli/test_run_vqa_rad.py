@@ -53,7 +53,7 @@ class Fake:
         self.fail_after = fail_after
 
     def ask_batch(self, questions: Any, config: Any) -> Any:
-        from bimedix2.inference.assistant import Answer
+        from bimedix2.inference import Answer
 
         if len(self.asked) + len(questions) > self.fail_after:
             raise KeyboardInterrupt

@@ -95,9 +95,13 @@ def test_sheet_reader(tmp_path: Path) -> None:
     space = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
     path = tmp_path / "x.xlsx"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("xl/sharedStrings.xml", f"<sst {space}><si><t>A</t></si><si><r><t>B</t></r><r><t>C</t></r></si></sst>")
+        archive.writestr(
+            "xl/sharedStrings.xml", f"<sst {space}><si><t>A</t></si><si><r><t>B</t></r><r><t>C</t></r></si></sst>"
+        )
         cells = '<c t="s"><v>1</v></c><c t="s"><v>0</v></c>'
-        archive.writestr("xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData><row>{cells}</row></sheetData></worksheet>")
+        archive.writestr(
+            "xl/worksheets/sheet1.xml", f"<worksheet {space}><sheetData><row>{cells}</row></sheetData></worksheet>"
+        )
     assert text_sets.read_sheet(path) == [["BC", "A"]]
 
 

@@ -33,9 +33,7 @@ def test_accuracy_and_majority_by_hand() -> None:
     figures = [figure("a", "CT"), figure("b", "MRI"), figure("c", "CT"), figure("d", None), figure("e", "X-ray")]
     train = [figure("t1", "MRI"), figure("t2", "MRI"), figure("t3", "CT")]
     replies = {"a.jpg": "CT", "b.jpg": "ct", "c.jpg": "nothing", "e.jpg": "X ray"}
-    result = fact_accuracy(
-        figures, train, "modality", "en", lambda asked: [replies[image] for _, image in asked]
-    )
+    result = fact_accuracy(figures, train, "modality", "en", lambda asked: [replies[image] for _, image in asked])
     assert result.n == 4  # d has no checked modality
     assert result.accuracy == 2 / 4
     assert result.majority == 1 / 4  # MRI is the most frequent in training

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from bimedix2.errors import BiMediX2Error, ConfigError
-from bimedix2.inference import GenerationConfig
-from bimedix2.inference.assistant import Assistant, Question
+from bimedix2.inference import GenerationConfig, Question, user_turn
+from bimedix2.inference.assistant import Assistant
 from bimedix2.inference.decode import pick
-from bimedix2.inference.language import ASK_FOR
+from bimedix2.text.answer_language import ASK_FOR
 from tiny import tiny_bundle
 
 CONFIG = GenerationConfig(max_new_tokens=10)
@@ -58,8 +58,6 @@ def test_greedy_answer_equals_transformers_generate(assistant: Assistant, pictur
 
 
 def _turn(assistant: Assistant) -> list[Any]:
-    from bimedix2.inference.assistant import user_turn
-
     return [user_turn("What is shown?", 1, "auto")[0]]
 
 

@@ -34,8 +34,7 @@ def scans() -> dict[str, str]:
 def test_exactly_one_bos_and_gemma_needs_it(nano: Any) -> None:
     import torch
 
-    from bimedix2.inference.assistant import user_turn
-    from bimedix2.inference.config import GenerationConfig
+    from bimedix2.inference import GenerationConfig, user_turn
 
     ids = nano._encode([user_turn("What is shown? ماذا يظهر؟", 1, "auto")[0]], GenerationConfig())[0]
     assert ids[0] == 2

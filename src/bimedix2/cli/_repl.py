@@ -15,7 +15,8 @@ from ._errors import report
 from ._terminal import AnswerPrinter, say, tell
 
 if TYPE_CHECKING:
-    from bimedix2.inference.assistant import AnswerLanguage, Assistant
+    from bimedix2.inference.answer import AnswerLanguage
+    from bimedix2.inference.assistant import Assistant
     from bimedix2.inference.chat import Chat
     from bimedix2.inference.config import GenerationConfig
 

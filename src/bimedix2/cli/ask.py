@@ -15,7 +15,8 @@ from . import _options as o
 
 if TYPE_CHECKING:
     from bimedix2.images import DecodedImage
-    from bimedix2.inference.assistant import Answer, Assistant, Stream
+    from bimedix2.inference import Answer, Stream
+    from bimedix2.inference.assistant import Assistant
 
 
 def ask(

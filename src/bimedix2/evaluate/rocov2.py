@@ -101,11 +101,8 @@ def evaluate_rocov2(
     return [fact_accuracy(figures, train, fact, lang, ask) for fact in facts for lang in languages]
 
 
-def _ask_in_batches(
-    assistant: Assistant, root: Path, batch: int, questions: Sequence[tuple[str, str]]
-) -> list[str]:
-    from bimedix2.inference import GenerationConfig
-    from bimedix2.inference.assistant import Question
+def _ask_in_batches(assistant: Assistant, root: Path, batch: int, questions: Sequence[tuple[str, str]]) -> list[str]:
+    from bimedix2.inference import GenerationConfig, Question
 
     config = GenerationConfig(max_new_tokens=_MAX_TOKENS)
     replies: list[str] = []

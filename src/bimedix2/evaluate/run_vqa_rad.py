@@ -62,16 +62,10 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     closed: bool
 
 
-class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+class Prediction(Item, frozen=True, kw_only=True):
     """One line of a predictions file: an item, who was asked and what the model said."""
 
     model: str
-    key: str
-    language: Language
-    question: str
-    reference: str
-    image: str
-    closed: bool
     answer: str
     tokens: int
 
@@ -175,7 +169,7 @@ def predict(
 def _ask(
     model: Assistant, items: Sequence[Item], data: Path, options: RunOptions, path: Path | None, say: Say
 ) -> Iterable[Prediction]:
-    from bimedix2.inference.assistant import Question
+    from bimedix2.inference import Question
     from bimedix2.inference.config import GenerationConfig
 
     config = GenerationConfig(max_new_tokens=_MAX_TOKENS)

@@ -3,101 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from bimedix2.errors import BiMediX2Error
 from bimedix2.notice import notice
 from bimedix2.records.schema import Language, Turn
-from bimedix2.text import language_of
 
+from .answer import Answer, AnswerLanguage, FinishReason, Question, Stream, Timings, user_turn
 from .batch import Prompt, generate_batch
 from .config import GenerationConfig
-from .language import ASK_FOR
 from .memory import PromptMemory
 from .prompt import ImageEncoder
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bimedix2.images import DecodedImage
     from bimedix2.model import Bundle
 
     from .chat import Chat
 
-AnswerLanguage = Literal["auto", "en", "ar"]
-FinishReason = Literal["stop", "length", "stop_string", "cancelled"]
 _RESERVE = 64
 
 
-@dataclass(frozen=True)
-class Timings:
-    """Seconds, measured from the call.
+@dataclass
+class _Progress:
+    """What is known of an answer while it is being written."""
 
-    Attributes:
-        images: decoding and encoding the images.
-        first_token: until the first token was chosen.
-        total: until the answer was complete.
-        tokens_per_second: speed after the first token; 0 for answers of one token.
-    """
-
-    images: float = 0.0
+    started: float
+    text: str = ""
+    tokens: int = 0
     first_token: float = 0.0
-    total: float = 0.0
-    tokens_per_second: float = 0.0
+    reason: FinishReason = "stop"
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model said and how it came about.
-
-    Attributes:
-        text: the model's words, nothing added.
-        language: the language that was asked for: the question's, unless told otherwise.
-        prompt_tokens, tokens, reused_tokens: length of prompt and answer; prompt tokens found in the cache.
-        finish_reason: ``stop`` (end of turn), ``length``, ``stop_string`` or ``cancelled``.
-        timings: see :class:`Timings`.
-        warnings: about the images or a shortened conversation.
-        notice: the research-use notice in the answer's language; show it beside the text.
-    """
-
-    text: str
-    language: Language
-    prompt_tokens: int
-    tokens: int
-    reused_tokens: int = 0
-    finish_reason: FinishReason = "stop"
-    timings: Timings = field(default_factory=Timings)
-    warnings: tuple[str, ...] = ()
-    notice: str = ""
-
-
-@dataclass(frozen=True)
-class Question:
-    """One question of a batch."""
-
-    text: str
-    images: tuple[Any, ...] = ()
-    lang: AnswerLanguage = "auto"
-
-
-class Stream:
-    """Text pieces of an answer as they are generated; ``answer`` is there once it is exhausted."""
-
-    def __init__(self, pieces: Iterator[str | Answer]) -> None:
-        self._pieces = pieces
-        self.answer: Answer | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        for piece in self._pieces:
-            if isinstance(piece, Answer):
-                self.answer = piece
-            else:
-                yield piece
-
-    def close(self) -> None:
-        """Stop generating at once."""
-        self._pieces.close()  # type: ignore[attr-defined]
+    def timings(self, images: float) -> Timings:
+        """Times up to now; ``images`` are the seconds that the images took."""
+        total = time.monotonic() - self.started
+        first = self.first_token or total
+        speed = (self.tokens - 1) / (total - first) if self.tokens > 1 and total > first else 0.0
+        return Timings(images, first, total, speed)
 
 
 class Assistant:
@@ -223,60 +169,62 @@ class Assistant:
 
     def _generate(
         self, turns: Sequence[Turn], images: Sequence[Any], target: Language, config: GenerationConfig
-    ) -> Iterator[str | Answer]:
-        from bimedix2.text.chat import StopFilter, StreamDecoder
-
-        from .decode import decode
-
-        started = time.monotonic()
+    ) -> Generator[str | Answer]:
+        progress = _Progress(time.monotonic())
         ids, needed, dropped = self._encode(turns, config)
         decoded = self.decode_images(images)
         shown = [decoded[index] for index in needed]
         for image in shown:
             self.encoder.encode(image)
-        seen = time.monotonic() - started
+        seen = time.monotonic() - progress.started
         scores = self.memory.run(ids, shown)
-        first = 0.0
-        text, reason, tokens = "", "stop", 0
-        decoder, filtered = StreamDecoder(self.bundle.tokenizer), StopFilter(config.stop)
         try:
-            steps = decode(
-                self.bundle.model,
-                scores,
-                self.memory.cache,
-                config,
-                self.end_ids,
-                [self.bundle.image_token_id],
-            )
-            for (token,) in steps:
-                assert token is not None
-                tokens += 1
-                first = first or time.monotonic() - started
-                self.memory.note(token)
-                piece, stopped = filtered.push(decoder.push(token))
-                if piece:
-                    text += piece
-                    yield piece
-                if stopped:
-                    reason = "stop_string"
-                    break
-            else:
-                reason = "length" if tokens == config.max_new_tokens else "stop"
-            if reason != "stop_string":
-                piece = filtered.push(decoder.flush())[0] + filtered.flush()
-                text += piece
-                if piece:
-                    yield piece
+            yield from self._write(scores, config, progress)
         finally:
             self.memory.trim()
-        total = time.monotonic() - started
-        first = first or total
-        speed = (tokens - 1) / (total - first) if tokens > 1 and total > first else 0.0
-        warnings = tuple(dict.fromkeys(w for image in shown for w in image.warnings)) + ((dropped,) if dropped else ())
+        notices = [warning for image in shown for warning in image.warnings] + ([dropped] if dropped else [])
         yield Answer(
-            text.strip(), target, len(ids), tokens, self.memory.reused, reason,  # type: ignore[arg-type]
-            Timings(seen, first, total, speed), warnings, notice(target),
-        )  # fmt: skip
+            text=progress.text.strip(),
+            language=target,
+            prompt_tokens=len(ids),
+            tokens=progress.tokens,
+            reused_tokens=self.memory.reused,
+            finish_reason=progress.reason,
+            timings=progress.timings(seen),
+            warnings=tuple(dict.fromkeys(notices)),
+            notice=notice(target),
+        )
+
+    def _write(self, scores: Tensor, config: GenerationConfig, progress: _Progress) -> Generator[str]:
+        """Decode token by token and yield text in whole characters, up to a stop string."""
+        from bimedix2.text.chat import StopFilter, StreamDecoder
+
+        from .decode import decode
+
+        decoder, stops = StreamDecoder(self.bundle.tokenizer), StopFilter(config.stop)
+        model, image_token = self.bundle.model, self.bundle.image_token_id
+        for (token,) in decode(model, scores, self.memory.cache, config, self.end_ids, [image_token]):
+            assert token is not None
+            progress.tokens += 1
+            progress.first_token = progress.first_token or time.monotonic() - progress.started
+            self.memory.note(token)
+            piece, stopped = stops.push(decoder.push(token))
+            progress.text += piece
+            if piece:
+                yield piece
+            if stopped:
+                progress.reason = "stop_string"
+                return
+        if progress.tokens == config.max_new_tokens:
+            progress.reason = "length"
+        piece, stopped = stops.push(decoder.flush())
+        if stopped:
+            progress.reason = "stop_string"
+        else:
+            piece += stops.flush()
+        progress.text += piece
+        if piece:
+            yield piece
 
     def _batch_answer(
         self, row: list[int], target: Language, prompt: int, config: GenerationConfig, timings: Timings
@@ -295,21 +243,6 @@ class Assistant:
             timings=timings,
             notice=notice(target),
         )
-
-
-def user_turn(text: str, images: int, lang: AnswerLanguage, first_image: int = 0) -> tuple[Turn, Language]:
-    """A user turn and the language its answer should have.
-
-    Raises:
-        BiMediX2Error: neither text nor image.
-    """
-    if not text.strip() and not images:
-        raise BiMediX2Error("The question is empty; type one.", "السؤال فارغ؛ اكتب سؤالا.", code="empty_question")
-    asked: Language = language_of(text)
-    target: Language = asked if lang == "auto" else lang
-    if target != asked:
-        text = f"{text.rstrip()}\n{ASK_FOR[target]}"
-    return Turn(role="user", text=text, language=asked, images=tuple(range(first_image, first_image + images))), target
 
 
 def _identity(image: Any) -> object:

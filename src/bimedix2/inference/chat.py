@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bimedix2.errors import BiMediX2Error
 from bimedix2.records import ImageRef, Record, Turn, read_jsonl, write_jsonl
 
-from .assistant import Answer, AnswerLanguage, Stream, user_turn
+from .answer import Answer, AnswerLanguage, Stream, user_turn
 from .config import GenerationConfig
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Chat:
 
     def _follow(
         self, inner: Stream, turn: Turn, refs: list[ImageRef], decoded: Sequence[Any]
-    ) -> Iterator[str | Answer]:
+    ) -> Generator[str | Answer]:
         yield from inner
         answer = inner.answer
         assert answer is not None

@@ -59,7 +59,8 @@ def load_state(checkpoint: Path, fingerprint: str, manifest_hash: str) -> dict[s
             raise ModelError(
                 f"{checkpoint} was written with another {key} ({state[key]}, now {now}). "
                 "Choose another --out folder, or delete this one to start over.",
-                f"كتب {checkpoint} بقيمة أخرى للحقل {key}. اختر مجلدا آخر بالخيار --out أو احذف هذا المجلد لتبدأ من جديد.",
+                f"كتب {checkpoint} بقيمة أخرى للحقل {key}. "
+                "اختر مجلدا آخر بالخيار --out أو احذف هذا المجلد لتبدأ من جديد.",
                 code="resume_mismatch",
             )
     return state

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from bimedix2.data.splits import DevSplit, VqaRow, identical_images, vqa_rad_rows, vqa_rad_splits
-from bimedix2.inference.language import ASK_FOR
 from bimedix2.records.schema import Language, Modality, Record, Step
+from bimedix2.text.answer_language import ASK_FOR
 
 from ._common import exchange, stable_fraction
 

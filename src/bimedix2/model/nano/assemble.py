@@ -20,7 +20,6 @@ from .vision import dinov2_config, vision_state_dict
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from bimedix2.model.projector import PixelShuffleLlava
 
 FORMAT = 1
 IMAGE_SIZE, PATCH, FOLD = 336, 14, 3
