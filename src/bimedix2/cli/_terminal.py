@@ -15,7 +15,7 @@ def readable(text: str, stream: TextIO | None = None) -> str:
         return text
     from bimedix2.text.terminal import for_terminal
 
-    return for_terminal(text)
+    return for_terminal(text, is_tty=True)
 
 
 def say(text: str) -> None:

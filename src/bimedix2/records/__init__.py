@@ -65,6 +65,6 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
     return writers[path.suffix](path, records)
 
 
-def missing_images(record: Record, root: Path) -> list[str]:
+def missing_images(record: Record, root: str | Path) -> list[str]:
     """Paths of the record's images that are not there under ``root``."""
-    return [image.path for image in record.images if not (root / image.path).is_file()]
+    return [image.path for image in record.images if not (Path(root) / image.path).is_file()]

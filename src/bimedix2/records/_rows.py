@@ -39,10 +39,13 @@ class RowChecker:
     Args:
         path: named in errors.
         on_error: receives each error and the row is left out; ``None`` raises the first.
+        field_name: from a record's field path to the one in the file, where the file is laid out differently.
     """
 
-    def __init__(self, path: Path, on_error: OnError | None) -> None:
-        self.path, self.on_error = path, on_error
+    def __init__(
+        self, path: Path, on_error: OnError | None, field_name: Callable[[str], str] = lambda field: field
+    ) -> None:
+        self.path, self.on_error, self.field_name = path, on_error, field_name
         self._ids: dict[str, int] = {}
 
     def check(self, row: int, make: Callable[[], Record]) -> Record | None:
@@ -65,7 +68,7 @@ class RowChecker:
             raise bad_row(self.path, row, error) from error
         fault = find_fault(record)
         if fault is not None:
-            raise RecordError(self.path, row, fault.field, fault.problem, fault.problem_ar)
+            raise RecordError(self.path, row, self.field_name(fault.field), fault.problem, fault.problem_ar)
         first = self._ids.setdefault(record.id, row)
         if first != row:
             raise RecordError(self.path, row, "id", f"{record.id!r} is in row {first} too", "المعرف مكرر")
@@ -95,8 +98,16 @@ def replacing(path: Path) -> Iterator[Any]:
 
 
 def checked_for_writing(path: Path, row: int, record: Record) -> Record:
-    """``record``, or ``RecordError``: nothing is written that could not be read again."""
-    fault = find_fault(record)
+    """``record``, or ``RecordError``: nothing is written that could not be read again.
+
+    A record made in code may hold anything, so its types are checked too, and that its text is valid Unicode.
+    """
+    try:
+        msgspec.convert(msgspec.to_builtins(record), Record)
+        fault = find_fault(record)
+        msgspec.json.encode(record)
+    except (msgspec.MsgspecError, UnicodeEncodeError, TypeError) as error:
+        raise bad_row(path, row, error) from error
     if fault is not None:
         raise RecordError(path, row, fault.field, fault.problem, fault.problem_ar)
     return record

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,15 @@ import msgspec
 
 from bimedix2.errors import RecordError
 
-from ._rows import OnError, RowChecker, replacing, require_file
+from ._json_array import array_elements
+from ._rows import OnError, RowChecker, checked_for_writing, replacing, require_file
 from .schema import ImageRef, Modality, Record, Role, Split, Step, Task, Turn
 
 IMAGE_TAG = "<image>"
+_BOM = b"\xef\xbb\xbf"
+_KEYS = ("conversations", "conversatons")  # LLaVA-Med's published files have the second spelling
+_QUOTED_KEYS = tuple(f'"{key}"'.encode() for key in _KEYS)
+_NAMES = {"user": "human", "assistant": "gpt", "system": "system"}
 _ROLES: dict[str, Role] = {
     "human": "user",
     "gpt": "assistant",
@@ -26,13 +33,20 @@ _ROLES: dict[str, Role] = {
 
 @dataclass(frozen=True)
 class LlavaDefaults:
-    """What the format does not say and the caller must: where the rows come from and what they are for."""
+    """What the format does not say and the caller must: where the rows come from and what they are for.
+
+    Attributes:
+        source, licence, task, modality, split: as in ``Record``, for every row.
+        number_ids: make each id from the source and the row's number and keep the file's own in ``source_id``;
+            for files such as LLaVA's mixes, whose ids repeat.
+    """
 
     source: str
     licence: str
     task: Task = "vqa"
     modality: Modality = "other"
     split: Split = "train"
+    number_ids: bool = False
 
 
 def read_llava(path: str | Path, defaults: LlavaDefaults, *, on_error: OnError | None = None) -> Iterator[Record]:
@@ -48,7 +62,7 @@ def read_llava(path: str | Path, defaults: LlavaDefaults, *, on_error: OnError |
     """
     path = Path(path)
     require_file(path)
-    checker = RowChecker(path, on_error)
+    checker = RowChecker(path, on_error, _field_in_file)
     for row, raw in _raw_rows(path):
         record = checker.check(row, lambda raw=raw, row=row: _to_record(path, row, raw, defaults))  # type: ignore[misc]
         if record is not None:
@@ -57,26 +71,31 @@ def read_llava(path: str | Path, defaults: LlavaDefaults, *, on_error: OnError |
 
 def looks_like_llava(path: Path) -> bool:
     """Whether the file's beginning is a JSON array or a line that has ``conversations``."""
+    head = _head(path)
+    return head.startswith(b"[") or (bool(head) and any(key in head.splitlines()[0] for key in _QUOTED_KEYS))
+
+
+def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        head = file.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()
-    return head.startswith(b"[") or b'"conversations"' in head.splitlines()[0] if head else False
+        return file.read(1 << 16).removeprefix(_BOM).lstrip()
 
 
 def _raw_rows(path: Path) -> Iterator[tuple[int, bytes]]:
-    with path.open("rb") as file:
-        head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(b"["):
-        try:
-            items = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw])
-        except msgspec.DecodeError as error:
-            raise RecordError(path, 0, "file", f"is not a JSON array ({error})", "ليس مصفوفة JSON") from error
-        yield from enumerate(map(bytes, items), start=1)
+    if _head(path).startswith(b"["):
+        yield from array_elements(path)
         return
     with path.open("rb") as file:
         for row, line in enumerate(file, start=1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if row == 1 else line
+            text = line.removeprefix(_BOM) if row == 1 else line
             if text.strip():
                 yield row, text
+
+
+def _field_in_file(field: str) -> str:
+    """The LLaVA name of a record's field: ``turns[1].text`` is ``conversations[1].value``."""
+    field = re.sub(r"^images\b.*", "image", field)
+    field = field.replace("turns", "conversations", 1)
+    return re.sub(r"\.(text|role|images)$", lambda match: ".from" if match[1] == "role" else ".value", field)
 
 
 def _to_record(path: Path, row: int, raw: bytes, defaults: LlavaDefaults) -> Record:
@@ -85,18 +104,21 @@ def _to_record(path: Path, row: int, raw: bytes, defaults: LlavaDefaults) -> Rec
     paths = [given] if isinstance(given, str) else given or []
     if not isinstance(paths, list) or not all(isinstance(item, str) for item in paths):
         raise RecordError(path, row, "image", "is neither a path nor a list of paths", "ليست مسارا")
-    turns, used = _turns(path, row, values.get("conversations"))
-    if used == 0 and paths and turns:
+    turns, used = _turns(path, row, next((values[key] for key in _KEYS if key in values), None))
+    first = next((index for index, turn in enumerate(turns) if turn.role == "user"), None)
+    if used == 0 and paths and first is not None:
         # Rows without a placeholder mean the image to come first.
-        turns[0] = msgspec.structs.replace(turns[0], images=tuple(range(len(paths))))
+        turns[first] = msgspec.structs.replace(turns[first], images=tuple(range(len(paths))))
         used = len(paths)
     if used != len(paths):
         problem = f"{used} {IMAGE_TAG} placeholders for {len(paths)} images"
         raise RecordError(path, row, "conversations", problem, f"{used} علامات صورة لعدد {len(paths)} من الصور")
-    identity = str(values.get("id", "")) or f"{defaults.source}-{row}"
+    numbered = f"{defaults.source}-{row}"
+    given_id = values.get("id")
+    source_id = numbered if given_id in (None, "") else str(given_id)
     return Record(
-        id=identity,
-        source_id=identity,
+        id=numbered if defaults.number_ids else source_id,
+        source_id=source_id,
         turns=tuple(turns),
         images=tuple(ImageRef(path=item) for item in paths),
         task=defaults.task,
@@ -126,26 +148,64 @@ def _turns(path: Path, row: int, conversations: Any) -> tuple[list[Turn], int]:
             )
         role = _ROLES[message["from"]]
         shown = message["value"].count(IMAGE_TAG) if role == "user" else 0
-        text = message["value"].replace(IMAGE_TAG, "").strip() if shown else message["value"]
+        text = _without_tags(message["value"], used) if shown else message["value"]
         turns.append(Turn(role=role, text=text, language=language_of(text), images=tuple(range(used, used + shown))))
         used += shown
     return turns, used
 
 
+def _without_tags(value: str, used: int) -> str:
+    """The text of a turn without its placeholders, or with the images' numbers where they are words of it.
+
+    ``"<image>\\nWhat is it?"`` becomes ``"What is it?"``, and ``"Compare <image> with <image>."`` becomes
+    ``"Compare image 1 with image 2."``.
+
+    Args:
+        value: as in the file.
+        used: images that earlier turns took.
+    """
+    from bimedix2.text import language_of
+
+    pieces = value.split(IMAGE_TAG)
+    if sum(bool(piece.strip()) for piece in pieces) <= 1:
+        return "".join(pieces).strip()
+    word = "الصورة" if language_of("".join(pieces)) == "ar" else "image"
+    names = (f"{word} {number}" for number in range(used + 1, used + len(pieces)))
+    return "".join(piece + name for piece, name in zip_longest(pieces, names, fillvalue="")).strip()
+
+
 def write_llava(path: str | Path, records: Iterable[Record]) -> int:
-    """Write records as LLaVA JSON lines; what the format has no place for is lost. Returns their number."""
-    names = {"user": "human", "assistant": "gpt", "system": "system"}
-    count = 0
-    with replacing(Path(path)) as file:
-        for record in records:
-            count += 1
-            row: dict[str, Any] = {"id": record.id}
-            if record.images:
-                paths = [image.path for image in record.images]
-                row["image"] = paths[0] if len(paths) == 1 else paths
-            row["conversations"] = [
-                {"from": names[turn.role], "value": f"{IMAGE_TAG}\n" * len(turn.images) + turn.text}
-                for turn in record.turns
-            ]
-            file.write(msgspec.json.encode(row) + b"\n")
+    """Write records as LLaVA JSON lines and return their number.
+
+    What the format has no place for (task, licence, languages, provenance, windows …) is lost.
+
+    Raises:
+        RecordError: a record breaks a rule, or would come to mean something else: one frame of a file, or a user's
+            text that holds ``<image>``.
+    """
+    path, count = Path(path), 0
+    with replacing(path) as file:
+        for count, record in enumerate(records, start=1):
+            file.write(msgspec.json.encode(_to_llava(path, count, checked_for_writing(path, count, record))) + b"\n")
     return count
+
+
+def _to_llava(path: Path, row: int, record: Record) -> dict[str, Any]:
+    for index, image in enumerate(record.images):
+        if image.frame:
+            problem = "names a frame, which the LLaVA format cannot; store that frame as a file of its own"
+            raise RecordError(path, row, f"images[{index}].frame", problem, "لا إطارات في صيغة LLaVA؛ احفظه ملفا")
+    for index, turn in enumerate(record.turns):
+        if turn.role == "user" and IMAGE_TAG in turn.text:
+            problem = f"holds {IMAGE_TAG}, which would be read as an image; remove it"
+            raise RecordError(path, row, f"turns[{index}].text", problem, f"فيه {IMAGE_TAG} وسيقرأ صورة؛ احذفه")
+    paths = [image.path for image in record.images]
+    shown = [index for turn in record.turns for index in turn.images]
+    values: dict[str, Any] = {"id": record.id}
+    if paths:
+        # Placeholders take the images in the order of the list, so the list follows the turns.
+        values["image"] = paths[0] if len(paths) == 1 else [paths[index] for index in shown]
+    values["conversations"] = [
+        {"from": _NAMES[turn.role], "value": f"{IMAGE_TAG}\n" * len(turn.images) + turn.text} for turn in record.turns
+    ]
+    return values

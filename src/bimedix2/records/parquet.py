@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,43 @@ def read_parquet(path: str | Path, *, on_error: OnError | None = None) -> Iterat
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise RecordError(path, 0, "file", f"is not a Parquet file ({error})", "ليس ملف Parquet") from error
-    row = 0
+    first = 1
     with file:
-        for batch in file.iter_batches(_BATCH):
-            for values in batch.to_pylist():
-                row += 1
-                record = checker.check(row, lambda values=values: _from_arrow(values))  # type: ignore[misc]
+        for group in range(file.num_row_groups):
+            for row, take in _rows_of(file, group, first):
+                record = checker.check(row, take)
                 if record is not None:
                     yield record
+            first += file.metadata.row_group(group).num_rows
+
+
+def _rows_of(file: Any, group: int, row: int) -> Iterator[tuple[int, Callable[[], Record]]]:
+    """The rows of one row group from number ``row``, each with a function that gives its record or the fault.
+
+    A damaged page makes the rest of its group unreadable: that is one fault, and the next group goes on.
+    """
+    try:
+        for batch in file.iter_batches(_BATCH, row_groups=[group]):
+            for take in _takers(batch):
+                yield row, take
+                row += 1
+    except (OSError, ValueError) as error:  # what Arrow raises for damaged data
+        yield row, partial(_damaged, str(error))
+
+
+def _takers(batch: Any) -> Iterator[Callable[[], Record]]:
+    try:
+        rows = batch.to_pylist()
+    except UnicodeDecodeError:  # one bad text; slices tell which row has it
+        for index in range(batch.num_rows):
+            yield partial(lambda part: _from_arrow(part.to_pylist()[0]), batch.slice(index, 1))
+        return
+    for values in rows:
+        yield partial(_from_arrow, values)
+
+
+def _damaged(problem: str) -> Record:
+    raise ValueError(f"this row and the rest of its row group are damaged ({problem})")
 
 
 def _from_arrow(values: dict[str, Any]) -> Record:

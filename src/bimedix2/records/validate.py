@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import NamedTuple
 
 from .schema import Record, Turn
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_LAST_FRAME = 2**31 - 1  # DICOM counts frames in an integer string of at most 2^31 - 1
 
 
 class Fault(NamedTuple):
@@ -70,6 +72,10 @@ def _images(record: Record) -> Fault | None:
             return Fault(f"images[{index}].sha256", "is not 64 lower-case hex digits", "ليست 64 رقما ست عشريا")
         if image.frame is not None and image.frame < 0:
             return Fault(f"images[{index}].frame", "is negative; frames count from 0", "قيمة سالبة")
+        if image.frame is not None and image.frame > _LAST_FRAME:
+            return Fault(f"images[{index}].frame", f"is greater than {_LAST_FRAME}", "قيمة كبيرة جدا")
+        if image.window is not None and not all(map(math.isfinite, image.window)):
+            return Fault(f"images[{index}].window", "has a part that is not finite", "فيها قيمة غير منتهية")
         if image.window is not None and image.window[1] <= 0:
             return Fault(f"images[{index}].window", "has a width that is not positive", "العرض ليس موجبا")
     return None

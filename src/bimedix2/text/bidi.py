@@ -115,13 +115,14 @@ def _longest_run(line: str, atoms: list[re.Match[str]], first: int) -> tuple[int
     return best
 
 
-def ltr_runs(line: str) -> list[tuple[int, int]]:
+def ltr_runs(line: str, direction: Direction = "ltr") -> list[tuple[int, int]]:
     """Where a line holds left-to-right runs that need an isolate, as (start, end) character positions.
 
     A run is a measurement, range, date, dose, code or Latin phrase with its signs and balanced brackets. A plain
-    number is none: it cannot be re-ordered. A line without right-to-left letters has no runs.
+    number is none: it cannot be re-ordered. A line without right-to-left letters has no runs, unless
+    ``direction`` says that it stands in a right-to-left paragraph.
     """
-    if _HAS_RTL.search(line) is None:
+    if direction == "ltr" and _HAS_RTL.search(line) is None:
         return []
     atoms = list(_ATOM.finditer(line))
     runs: list[tuple[int, int]] = []
@@ -134,16 +135,21 @@ def ltr_runs(line: str) -> list[tuple[int, int]]:
     return runs
 
 
-def _isolate_line(line: str) -> str:
+def _isolate_line(line: str, direction: Direction) -> str:
     pieces, position = [], 0
-    for start, end in ltr_runs(line):
+    for start, end in ltr_runs(line, direction):
         pieces += [line[position:start], LRI, line[start:end], PDI]
         position = end
     return "".join([*pieces, line[position:]])
 
 
-def isolate_ltr(text: str) -> str:
+def isolate_ltr(text: str, direction: Direction = "ltr") -> str:
     """Wrap the left-to-right runs of every line that holds Arabic in U+2066 … U+2069, for plain-text display.
+
+    Args:
+        text: one or more lines in logical order.
+        direction: ``"rtl"`` where the text will stand in a right-to-left block whatever its letters are; then
+            lines without Arabic are treated too.
 
     Bidirectional controls that were in ``text`` are dropped first, so the function is idempotent and
     ``strip_bidi_controls`` undoes it. Do not store the result or give it to a model.
@@ -152,4 +158,4 @@ def isolate_ltr(text: str) -> str:
     True
     """
     # Only "\n" splits: the other line ends stay where they are and end a run by themselves.
-    return "\n".join(_isolate_line(line) for line in strip_bidi_controls(text).split("\n"))
+    return "\n".join(_isolate_line(line, direction) for line in strip_bidi_controls(text).split("\n"))
