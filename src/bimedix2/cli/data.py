@@ -94,6 +94,7 @@ def convert(
 
     from bimedix2.records import (
         LlavaDefaults,
+        looks_like_llava,
         read_llava,
         read_records,
         schema,
@@ -116,7 +117,7 @@ def convert(
         tell(error.message, error.message_ar)
 
     on_error = note if keep_going else None
-    if is_llava(source):
+    if source.suffix != ".parquet" and source.is_file() and looks_like_llava(source):
         defaults = LlavaDefaults(source_name, licence, cast("Task", task), cast("Modality", modality))
         records = read_llava(source, defaults, on_error=on_error)
     else:
@@ -125,16 +126,6 @@ def convert(
     typer.echo(f"{write(target, records)} records -> {target}")
     if refused:
         tell(f"{len(refused)} rows left out", f"عدد الصفوف المتروكة: {len(refused)}")
-
-
-def is_llava(path: Path) -> bool:
-    """Whether a file holds LLaVA rows: a JSON array, or lines with ``conversations``."""
-    if path.suffix == ".parquet" or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-        line = head.split(b"\n", 1)[0]
-    return head.startswith(b"[") or (b'"conversations"' in line and b'"turns"' not in line)
 
 
 def _require_known(option: str, value: str, known: tuple[str, ...]) -> None:

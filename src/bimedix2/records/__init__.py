@@ -26,6 +26,7 @@ __all__ = [
     "Task",
     "Turn",
     "find_fault",
+    "looks_like_llava",
     "missing_images",
     "read_jsonl",
     "read_llava",
