@@ -14,6 +14,7 @@ from bimedix2.records.schema import Language, Turn
 from .answer import Answer, AnswerLanguage, FinishReason, Question, Stream, Timings, user_turn
 from .batch import Prompt, generate_batch
 from .config import GenerationConfig
+from .fast_head import shortlist_head
 from .memory import PromptMemory
 from .prompt import ImageEncoder
 
@@ -63,6 +64,7 @@ class Assistant:
         self.memory = PromptMemory(self.encoder)
         self.end_ids = stop_token_ids(bundle.tokenizer, bundle.template)
         self.decoder = ImageDecoder()
+        self.head = shortlist_head(bundle.model.lm_head.weight)
 
     def ask(
         self,
@@ -203,7 +205,8 @@ class Assistant:
 
         decoder, stops = StreamDecoder(self.bundle.tokenizer), StopFilter(config.stop)
         model, image_token = self.bundle.model, self.bundle.image_token_id
-        for (token,) in decode(model, scores, self.memory.cache, config, self.end_ids, [image_token]):
+        steps = decode(model, scores, self.memory.cache, config, self.end_ids, [image_token], head=self.head)
+        for (token,) in steps:
             assert token is not None
             progress.tokens += 1
             progress.first_token = progress.first_token or time.monotonic() - progress.started

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,7 +34,13 @@ def crop_cache(cache: DynamicCache, length: int) -> None:
 
 
 @torch.inference_mode()
-def prefill(model: Any, embeds: Tensor, cache: DynamicCache, mask: Tensor | None = None) -> Tensor:
+def prefill(
+    model: Any,
+    embeds: Tensor,
+    cache: DynamicCache,
+    mask: Tensor | None = None,
+    head: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
     """Run the prompt (or its new part) through the model.
 
     Args:
@@ -42,6 +48,7 @@ def prefill(model: Any, embeds: Tensor, cache: DynamicCache, mask: Tensor | None
         embeds: (B, T, D) embeddings of the tokens that ``cache`` does not hold yet.
         cache: grows by T positions.
         mask: (B, past + T), 0 at left padding; ``None`` where nothing is padded.
+        head: takes the place of the model's LM head; maps (B, D) to (B, V).
 
     Returns:
         (B, V) scores of the next token, float32.
@@ -55,7 +62,7 @@ def prefill(model: Any, embeds: Tensor, cache: DynamicCache, mask: Tensor | None
         past_key_values=cache,
         use_cache=True,
     ).last_hidden_state[:, -1]
-    scores: Tensor = model.lm_head(hidden)
+    scores: Tensor = (head or model.lm_head)(hidden)
     return scores.float()
 
 
@@ -75,6 +82,7 @@ def decode(
     end_ids: Sequence[int],
     forbidden_ids: Sequence[int] = (),
     mask: Tensor | None = None,
+    head: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[list[int | None]]:
     """Yield one token per row and step; ``None`` for rows that have ended.
 
@@ -86,7 +94,10 @@ def decode(
         end_ids: tokens that end a row; they are not yielded.
         forbidden_ids: tokens an answer can never hold, such as the image token.
         mask: as given to :func:`prefill`.
+        head: exact for the best tokens only, hence used where nothing but the best one matters.
     """
+    if config.temperature > 0 or config.repetition_penalty != 1:
+        head = None
     embed = model.get_input_embeddings()
     generator = torch.Generator(device=scores.device).manual_seed(config.seed)
     alive = [True] * len(scores)
@@ -102,7 +113,7 @@ def decode(
         if step + 1 < config.max_new_tokens:
             if mask is not None:
                 mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            scores = prefill(model, embed(tokens[:, None]), cache, mask)
+            scores = prefill(model, embed(tokens[:, None]), cache, mask, head)
 
 
 def pick(
