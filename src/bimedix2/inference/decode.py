@@ -28,7 +28,8 @@ def crop_cache(cache: DynamicCache, length: int) -> None:
     Done on the layers' tensors because the argument of ``DynamicCache.crop`` has changed its meaning between
     versions of transformers.
     """
-    for layer in cache.layers:
+    layers: list[Any] = cache.layers
+    for layer in layers:
         if layer.keys is not None and layer.keys.shape[-2] > length:
             layer.keys, layer.values = layer.keys[..., :length, :], layer.values[..., :length, :]
 

@@ -53,5 +53,5 @@ def supervised_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
         fp32 scalar; divide by the number of supervised tokens of the optimiser step for the mean.
     """
     kept = targets != -100
-    loss: Tensor = _LinearCrossEntropy.apply(hidden[kept], head, targets[kept])
+    loss: Tensor = _LinearCrossEntropy.apply(hidden[kept], head, targets[kept])  # type: ignore[no-untyped-call]
     return loss
