@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import bimedix2
-from bimedix2.cli._terminal import readable
+from bimedix2.cli._terminal import quiet_libraries, readable
 from bimedix2.model.nano import nano_adapter
 
 QUESTIONS = (
@@ -35,6 +35,7 @@ def demo_images() -> list[tuple[str, Path]]:
 def main() -> None:
     """Load once, then two questions per image in both languages."""
     print(f"⚠ {bimedix2.NOTICE_EN}\n⚠ {readable(bimedix2.NOTICE_AR)}\n")
+    quiet_libraries()
     started = time.monotonic()
     model = bimedix2.load("nano")
     print(f"nano loaded in {time.monotonic() - started:.2f} s")

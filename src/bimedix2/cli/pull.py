@@ -22,7 +22,7 @@ def pull(
     """
     from bimedix2.errors import ConfigError
 
-    from ._terminal import say, tell
+    from ._terminal import quiet_libraries, say, tell
 
     if name != "nano":
         raise ConfigError(
@@ -32,6 +32,8 @@ def pull(
     from bimedix2.model.nano import nano_adapter, nano_folder, nano_path
     from bimedix2.model.nano.pins import LICENCES
 
+    if not (nano_path() / "bimedix2.json").is_file() or force:
+        quiet_libraries()
     present = (nano_path() / "bimedix2.json").is_file() and not force
     started = time.monotonic()
     # The licences are printed below in every case, so they are left out of the progress lines.
