@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 import time
 
@@ -45,6 +46,8 @@ class Terminal:
         self.seen = ""
         self.pid, self.file = pty.fork()
         if self.pid == 0:
+            # A run in the background of a shell ignores SIGINT, and children inherit that.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(sys.executable, [sys.executable, "-c", PROGRAM], {**os.environ, "TERM": "dumb"})
 
     def expect(self, text: str, seconds: float = 20) -> None:
