@@ -50,7 +50,7 @@ def ours(model: Any, image: Any, rounds: int) -> dict[str, list[float]]:
     from bimedix2.inference.prompt import ImageEncoder
 
     result: dict[str, list[float]] = {"first_token": [], "second_turn": [], "tokens_per_second": []}
-    long = GenerationConfig(max_new_tokens=64, repetition_penalty=1.3)
+    long = GenerationConfig(max_new_tokens=64)
     for _ in range(rounds):
         model.encoder = ImageEncoder(model.bundle)  # a fresh start: nothing encoded, nothing cached
         model.memory = PromptMemory(model.encoder)
