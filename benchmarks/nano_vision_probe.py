@@ -1,0 +1,71 @@
+"""Does the picture reach the language model? Three checks of nano on ROCOv2.
+
+    python benchmarks/nano_vision_probe.py --data DATA
+
+1. A linear probe on the frozen encoder's features: what the features hold.
+2. nano's own modality accuracy on training figures: whether it learnt what it was shown.
+3. The length of image embeddings beside that of text embeddings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import bimedix2
+from bimedix2.data.sources.rocov2 import Figure, read_figures
+from bimedix2.evaluate.rocov2 import evaluate_rocov2
+from bimedix2.images import load_images
+
+
+def features(model: Any, data: Path, figures: list[Figure]) -> Any:
+    """Mean and maximum over patches of the encoder's last layer, (N, 2 C)."""
+    policy, tower = model.bundle.image_policy, model.bundle.model.model.vision_tower
+    rows = []
+    for start in range(0, len(figures), 16):
+        images = load_images([data / figure.image for figure in figures[start : start + 16]])
+        pixels = torch.from_numpy(np.stack([policy.preprocess(image.pixels) for image in images]))
+        with torch.inference_mode():
+            hidden = tower(pixels.to(model.bundle.dtype), output_hidden_states=True).hidden_states[-1][:, 1:]
+            hidden = torch.nn.functional.layer_norm(hidden.float(), hidden.shape[-1:])
+        rows.append(torch.cat([hidden.mean(1), hidden.amax(1)], 1))
+    return torch.cat(rows).numpy()
+
+
+def probe(model: Any, data: Path) -> float:
+    """Test accuracy of a logistic regression for the modality, fitted on the training figures."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    train, test = ([f for f in read_figures(data, folder) if f.modality] for folder in ("train", "test"))
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    fitted.fit(features(model, data, train), [figure.modality for figure in train])
+    return float(fitted.score(features(model, data, test), [figure.modality for figure in test]))
+
+
+def main() -> None:
+    """Print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    data = parser.parse_args().data
+    model = bimedix2.load("nano")
+    figures = list(read_figures(data, "train"))[:16]
+    images = torch.stack([model.encoder.encode(image) for image in load_images([data / f.image for f in figures])])
+    text = model.bundle.model.get_input_embeddings()(torch.arange(1000, 3000))
+    report = {
+        "modality_linear_probe_test": round(probe(model, data), 3),
+        "modality_nano_train": round(evaluate_rocov2(model, data, folder="train", limit=64)[0].accuracy, 3),
+        "image_embedding_norm": round(images.float().norm(dim=-1).mean().item(), 1),
+        "text_embedding_norm": round(text.float().norm(dim=-1).mean().item(), 1),
+    }
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
