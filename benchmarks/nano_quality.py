@@ -1,99 +1,104 @@
-"""Quality of nano on held-out public data, each figure beside what needs no image or no training.
+"""Quality of nano on held-out public data, each figure beside its controls.
 
     python benchmarks/nano_quality.py --data DATA --out benchmarks/results [--limit N]
 
-VQA-RAD development questions (by question and by image, English and Arabic): the trained nano, the same with
-images shuffled between questions, the untrained nano, the blind look-up and always-"no". ROCOv2 test figures:
-modality and body region against the majority class. Predictions are kept, so an interrupted run goes on.
+VQA-RAD development questions (by question and by image) and ROCOv2 test figures, English and Arabic: the trained
+nano, the same without image and with shuffled images, the majority answer, the nearest training question's answer
+and the untrained nano. Replies are kept below --runs, so an interrupted run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nano_speed import machine
 
-SPLITS = ("dev_question", "dev_image")
+RUNS = {"question": "dev_question", "image": "dev_image"}
 METRICS = ("mean", "bleu1", "closed_accuracy", "open_recall", "recall", "open_accuracy", "f1")
+ANSWERERS = {
+    "model": "nano",
+    "shuffled": "nano, images shuffled",
+    "blind": "nano, no image",
+    "lookup": "nearest training question, no image",
+    "majority": "most frequent training answer",
+    "untrained": "nano, untrained",
+}
 
 
-def vqa(model: str, data: Path, out: Path, limit: int | None, shuffle: bool) -> dict[str, Any]:
-    """Both splits and languages for one model."""
+def measure(model: str, tasks: list[str], data: Path, out: Path, limit: int | None, controls: bool) -> dict[str, Any]:
+    """``results.json`` of one model on some tasks."""
     import bimedix2
-    from bimedix2.evaluate.run_vqa_rad import RunOptions, run_vqa_rad
+    from bimedix2.cli.evaluate import identity
+    from bimedix2.evaluate.controls import CONDITIONS
+    from bimedix2.evaluate.engines.local import LocalEngine
+    from bimedix2.evaluate.registry import find_tasks
+    from bimedix2.evaluate.runner import RunOptions, ask_all, plan
+    from bimedix2.evaluate.scoring import results_of
 
-    loaded: list[Any] = []
-
-    def assistant() -> Any:
-        if not loaded:
-            loaded.append(bimedix2.load(model))
-        return loaded[0]
-
-    return {
-        split: run_vqa_rad(
-            assistant,
-            data,
-            RunOptions(model=model, split=split, shuffle_images=shuffle, limit=limit, batch=16),
-            out / f"predictions-{model}",
-            print,
-        )
-        for split in SPLITS
-    }
+    engine = LocalEngine(model, identity(model, None), lambda: bimedix2.load(model))
+    options = RunOptions(
+        splits={name: part for name, _, part in (task.partition(":") for task in tasks) if part},
+        limit=limit,
+        conditions=CONDITIONS if controls else ("model",),
+    )
+    jobs = list(plan(find_tasks([task.partition(":")[0] for task in tasks]), engine, data, out, options))
+    ask_all(jobs, engine, data, options, print)
+    return results_of(jobs, model, options, out, ())
 
 
-def facts(model: str, data: Path) -> list[dict[str, Any]]:
-    """Modality and region accuracy on ROCOv2's test figures."""
-    import bimedix2
-    from bimedix2.evaluate.rocov2 import evaluate_rocov2
-
-    return [asdict(row) for row in evaluate_rocov2(bimedix2.load(model), data)]
+def rows_of(report: dict[str, Any], run: str, task: str, language: str, mode: str) -> dict[str, Any]:
+    """Row of every answerer, the untrained model included."""
+    found = {}
+    for model in ("trained", "untrained"):
+        for row in report[model][run]["rows"]:
+            if (row["task"], row["language"], row["mode"]) == (task, language, mode):
+                found["untrained" if model == "untrained" else row["condition"]] = row
+    return found
 
 
 def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = ["# Quality of nano", "", f"Machine and versions: `{json.dumps(report['machine'])}`", ""]
-    lines += [
-        "## VQA-RAD development questions",
-        "",
-        "Metrics as MultiMedEval defines them; mean of six first.",
-    ]
-    for split in SPLITS:
+    for run, split in RUNS.items():
         for language in ("en", "ar"):
-            n = report["trained"][split]["metrics"][language]["n"]
-            lines += [
-                "",
-                f"### {split}, {language} (n = {n})",
-                "",
-                "| answerer | " + " | ".join(METRICS) + " |",
-            ]
-            lines.append("|---" * (len(METRICS) + 1) + "|")
-            rows = [(name, report[key][split]["metrics"][language]) for name, key in ANSWERERS if key in report]
-            rows += list(report["trained"][split]["without_image"][language].items())
-            for name, values in rows:
-                cells = [f"{values[metric]:.3f}" for metric in METRICS]
-                if "mean_interval" in values:
-                    low, high = values["mean_interval"]
-                    cells[0] += f" [{low:.3f}, {high:.3f}]"
-                lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += ["", "## ROCOv2 test figures", "", "| fact | language | nano | untrained | majority class | n |"]
-    lines.append("|---|---|---|---|---|---|")
-    for trained, plain in zip(report["rocov2"], report["rocov2_untrained"], strict=True):
-        lines.append(
-            f"| {trained['fact']} | {trained['language']} | {trained['accuracy']:.3f} | {plain['accuracy']:.3f} | "
-            f"{trained['majority']:.3f} | {trained['n']} |"
-        )
+            for mode in ("corrected", "multimedeval"):
+                rows = rows_of(report, run, "vqa_rad", language, mode)
+                lines += ["", f"## VQA-RAD {split}, {language}, mode {mode} (n = {rows['model']['n']})", ""]
+                lines += table_of(rows, METRICS)
+    for task in ("rocov2_modality", "rocov2_region"):
+        for language in ("en", "ar"):
+            rows = rows_of(report, "facts", task, language, "named")
+            lines += ["", f"## {task} test, {language} (n = {rows['model']['n']})", "", *table_of(rows, ("accuracy",))]
+    lines += ["", "## Paired differences: nano minus control", ""]
+    lines += [
+        "| run | task | language | mode | control | difference [95 % interval] | p |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for run, results in report["trained"].items():
+        for row in results["comparisons"]:
+            if row["kind"] == "control" and row["metric"] in ("mean", "accuracy"):
+                lines.append(
+                    f"| {run} | {row['task']} | {row['language']} | {row['mode']} | {row['a']} | "
+                    f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] | {row['p']:.4f} |"
+                )
     return "\n".join(lines) + "\n"
 
 
-ANSWERERS = (
-    ("nano", "trained"),
-    ("nano, images shuffled", "shuffled"),
-    ("nano, untrained", "untrained"),
-)
+def table_of(rows: dict[str, Any], metrics: tuple[str, ...]) -> list[str]:
+    """Answerers down, metrics across; the first metric with its interval."""
+    lines = ["| answerer | " + " | ".join(metrics) + " | unparsed |", "|---" * (len(metrics) + 2) + "|"]
+    for condition, name in ANSWERERS.items():
+        if condition not in rows:
+            continue
+        values = [rows[condition]["metrics"].get(metric) for metric in metrics]
+        cells = ["–" if value is None or value["value"] is None else f"{value['value']:.3f}" for value in values]
+        if values[0] is not None and values[0]["value"] is not None:
+            cells[0] += f" [{values[0]['low']:.3f}, {values[0]['high']:.3f}]"
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {rows[condition]['unparsed']} |")
+    return lines
 
 
 def main() -> None:
@@ -101,17 +106,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--predictions", type=Path, default=Path("runs/nano_quality"))
+    parser.add_argument("--runs", type=Path, default=Path("runs/nano_quality"))
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    report = {
-        "machine": machine(),
-        "trained": vqa("nano", options.data, options.predictions, options.limit, shuffle=False),
-        "shuffled": vqa("nano", options.data, options.predictions, options.limit, shuffle=True),
-        "untrained": vqa("nano-base", options.data, options.predictions, options.limit, shuffle=False),
-        "rocov2": facts("nano", options.data),
-        "rocov2_untrained": facts("nano-base", options.data),
-    }
+    work = {run: [f"vqa_rad:{split}"] for run, split in RUNS.items()} | {"facts": ["rocov2_modality", "rocov2_region"]}
+    report: dict[str, Any] = {"machine": machine()}
+    for name, model in (("trained", "nano"), ("untrained", "nano-base")):
+        report[name] = {
+            run: measure(
+                model, tasks, options.data, options.runs / f"{model}-{run}", options.limit, controls=name == "trained"
+            )
+            for run, tasks in work.items()
+        }
     options.out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, indent=1, ensure_ascii=False)
     (options.out / "nano_quality.json").write_text(text + "\n", encoding="utf-8")

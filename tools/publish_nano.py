@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "src" / "bimedix2" / "weights" / "nano"
 LIMIT = 15_000_000
-KEPT = ("stage", "step", "loss", "supervised_tokens", "tokens", "grad_norm", "seconds")
+KEPT = ("stage", "step", "loss", "supervised", "tokens", "grad_norm", "seconds")
 
 
 def main(run: Path) -> None:

@@ -4,40 +4,32 @@ from pathlib import Path
 
 import pytest
 
-from bimedix2.data.sources.rocov2 import Figure, read_figures, records
+from bimedix2.data.sources._common import label
+from bimedix2.data.sources.rocov2 import read_figures, records
 from bimedix2.errors import RecordError
-from bimedix2.evaluate.rocov2 import fact_accuracy, parse_class
+from bimedix2.evaluate.families.classification import named_class
+from bimedix2.evaluate.registry import all_tasks
+from bimedix2.evaluate.tasks.rocov2 import CLASSES
+from bimedix2.records.schema import Language
 
 
 @pytest.mark.parametrize(
-    ("reply", "fact", "language", "expected"),
+    ("reply", "task", "language", "expected"),
     [
         ("X-ray.", "modality", "en", "X-ray"),
         ("This is an MRI of the spine", "modality", "en", "MRI"),
         ("CT or MRI", "modality", "en", None),
         ("I do not know", "modality", "en", None),
-        ("تصوير مقطعي محوسب (CT)", "modality", "ar", "CT"),
-        ("أشعة سينية", "modality", "ar", "X-ray"),
-        ("الطرف السُفلي", "region", "ar", "lower extremity"),
+        ("تصوير مقطعي محوسب (CT)", "modality", "ar", "تصوير مقطعي محوسب (CT)"),
+        ("أشعة سينية", "modality", "ar", "أشعة سينية"),
+        ("إنها الأشعة السينية", "modality", "ar", "أشعة سينية"),
+        ("الطرف السُفلي", "region", "ar", "الطرف السفلي"),
         ("Lower extremity", "region", "en", "lower extremity"),
     ],
 )
-def test_reply_to_class(reply: str, fact: str, language: str, expected: str | None) -> None:
-    assert parse_class(reply, fact, language) == expected  # type: ignore[arg-type]
-
-
-def test_accuracy_and_majority_by_hand() -> None:
-    def figure(name: str, modality: str | None) -> Figure:
-        return Figure(name, f"{name}.jpg", "", modality, None, None, "test")
-
-    figures = [figure("a", "CT"), figure("b", "MRI"), figure("c", "CT"), figure("d", None), figure("e", "X-ray")]
-    train = [figure("t1", "MRI"), figure("t2", "MRI"), figure("t3", "CT")]
-    replies = {"a.jpg": "CT", "b.jpg": "ct", "c.jpg": "nothing", "e.jpg": "X ray"}
-    result = fact_accuracy(figures, train, "modality", "en", lambda asked: [replies[image] for _, image in asked])
-    assert result.n == 4  # d has no checked modality
-    assert result.accuracy == 2 / 4
-    assert result.majority == 1 / 4  # MRI is the most frequent in training
-    assert result.unparsed == 1 / 4
+def test_reply_to_class(reply: str, task: str, language: Language, expected: str | None) -> None:
+    options = [label(name, language) for name in CLASSES[task]]  # type: ignore[index]
+    assert named_class(reply, options) == expected
 
 
 def test_records_of_a_hand_made_folder(tmp_path: Path) -> None:
@@ -50,7 +42,12 @@ def test_records_of_a_hand_made_folder(tmp_path: Path) -> None:
     assert second[3:6] == (None, None, None)
     made = list(records(tmp_path, "train"))
     facts = {record.id.split(":")[2] for record in made}
-    assert facts == {"caption", "modality", "region", "view"}
+    assert facts == {"caption", "modality", "region", "view", "is_modality", "is_region"}
+    closed = [(r.turns[0].text, r.turns[1].text) for r in made if ":is_modality:" in r.id]
+    for yes, no, word in (("Yes", "No", "X-ray"), ("نعم", "لا", "أشعة سينية")):
+        asked = {answer: question for question, answer in closed}
+        assert word in asked[yes]
+        assert word not in asked[no]
     english = [r for r in made if r.pair_id == "rocov2:F1:view" and r.turns[1].language == "en"]
     assert {r.turns[1].text for r in english} == {"Postero-anterior"}
     with pytest.raises(RecordError, match="not found"):
@@ -63,3 +60,12 @@ def test_real_counts(data_root: Path) -> None:
     assert len(figures) == 800
     # The data page states 283 CT figures over all splits.
     assert sum(figure.modality == "CT" for figure in figures) == 283
+
+
+@pytest.mark.data
+def test_samples_of_both_languages_are_the_same_items(data_root: Path) -> None:
+    task = all_tasks()["rocov2_modality"]
+    english, arabic = (list(task.read(data_root, language, "test")) for language in task.languages)
+    assert [sample.id for sample in english] == [sample.id for sample in arabic]
+    assert len(english) == 98
+    assert all(sample.reference in sample.options for sample in english + arabic)

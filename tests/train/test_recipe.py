@@ -46,6 +46,13 @@ def test_wrong_choice_lists_the_choices(tmp_path: Path) -> None:
         load_recipe(write(tmp_path, GOOD.replace("train: projector", "train: all")))
 
 
+def test_words_trains_the_projector_alone(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD.replace("lr: 1e-3", "objective: words")))
+    assert recipe.stages[0].objective == "words"
+    with pytest.raises(ConfigError, match=r"stages\[1\]: objective 'words' trains the projector alone"):
+        load_recipe(write(tmp_path, GOOD.replace("epochs: 2", "objective: words")))
+
+
 def test_missing_required_key(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="model"):
         load_recipe(write(tmp_path, "records: []\nstages: []\n"))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import ask, chat, data, doctor, evaluate, models, pull, train
+from . import ask, chat, data, doctor, evaluate, models, pull, score, train
 from ._errors import GuardedGroup
 
 _HELP = """BiMediX2: an Arabic-English medical vision-language assistant.
@@ -64,7 +64,6 @@ data_app.command("build-nano")(data.build_nano)
 data_app.command("convert")(data.convert)
 app.add_typer(data_app, name="data")
 
-evaluate_app = new_typer("Measure a model on held-out questions.")
-evaluate_app.command("vqa-rad")(evaluate.vqa_rad)
-evaluate_app.command("rocov2")(evaluate.rocov2)
-app.add_typer(evaluate_app, name="evaluate")
+app.command("evaluate")(evaluate.evaluate)
+app.command("score")(score.score)
+app.command("compare")(score.compare)

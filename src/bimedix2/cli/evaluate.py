@@ -1,21 +1,14 @@
-"""``bimedix2 evaluate``: figures on held-out questions."""
+"""``bimedix2 evaluate``: put the questions of benchmarks to a model and score its replies."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from . import _options as o
-
-
-class Split(StrEnum):
-    """Development split of VQA-RAD: by question or by image."""
-
-    dev_question = "dev_question"
-    dev_image = "dev_image"
 
 
 class Languages(StrEnum):
@@ -26,72 +19,112 @@ class Languages(StrEnum):
     both = "both"
 
 
-_LANGUAGES: dict[Languages, tuple[Literal["en", "ar"], ...]] = {
+class Request(StrEnum):
+    """How multiple-choice tasks are asked."""
+
+    auto = "auto"
+    generate = "generate"
+    options = "options"
+
+
+LANGUAGES: dict[Languages, tuple[Literal["en", "ar"], ...]] = {
     Languages.en: ("en",),
     Languages.ar: ("ar",),
     Languages.both: ("en", "ar"),
 }
+DataRoot = Annotated[Path, typer.Option(help="Folder that holds the data sets, one folder each.")]
 
 
-def vqa_rad(
-    data: Annotated[Path, typer.Option(help="Folder that holds vqa_rad/ and vqa_rad_ar/.")],
+def evaluate(
+    tasks: Annotated[
+        list[str] | None,
+        typer.Argument(help="Task names, NAME:SPLIT for one split, PREFIX* or all; none lists the tasks."),
+    ] = None,
+    data: DataRoot = Path("data"),
     model: o.Model = "nano",
     adapter: o.Adapter = None,
-    split: Annotated[Split, typer.Option(help="Which held-out questions.")] = Split.dev_question,
     lang: Annotated[Languages, typer.Option(help="Languages to ask in.")] = Languages.both,
-    shuffle_images: Annotated[
-        bool, typer.Option("--shuffle-images", help="Control: give each question another question's image.")
-    ] = False,
-    limit: Annotated[int | None, typer.Option(help="Only the first N questions.", min=1)] = None,
-    batch: Annotated[int, typer.Option(help="Questions per batch.", min=1)] = 8,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for predictions and metrics; predictions in it are not made again."),
-    ] = None,
+    split: Annotated[str, typer.Option(help="Split of every task; its default if not given.")] = "",
+    limit: Annotated[int | None, typer.Option(help="Only N items a task, the same in both languages.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Seed of --limit and of the intervals.")] = 0,
+    batch: Annotated[int, typer.Option(help="Samples per batch.", min=1)] = 16,
+    controls: Annotated[
+        bool, typer.Option(help="Also ask without image and with shuffled images, and answer without a model.")
+    ] = True,
+    request: Annotated[
+        Request, typer.Option(help="Multiple choice: score the options, or generate a reply.")
+    ] = Request.auto,
+    mode: Annotated[list[str] | None, typer.Option(help="Scoring mode; may be repeated.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; replies in it are not asked again.")] = Path(
+        "runs/evaluate"
+    ),
+    json_output: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
 ) -> None:
-    """Ask the held-out questions of VQA-RAD and print the metrics.
+    """Ask a model the questions of benchmarks in English and Arabic; every reply is kept and can be looked at.
 
-    طرح أسئلة VQA-RAD المحجوبة وطباعة المقاييس.
+    طرح أسئلة مجموعات التقييم على نموذج بالإنجليزية والعربية مع حفظ كل الإجابات.
     """
-    import json
-
-    from bimedix2.evaluate.run_vqa_rad import RunOptions, run_vqa_rad
+    if not tasks:
+        _list_tasks()
+        return
+    from bimedix2.evaluate.controls import CONDITIONS, MODEL
+    from bimedix2.evaluate.engines.local import LocalEngine
+    from bimedix2.evaluate.registry import find_tasks
+    from bimedix2.evaluate.runner import RunOptions, ask_all, plan
+    from bimedix2.evaluate.scoring import results_of
 
     from ._terminal import say
     from .ask import load_assistant
 
+    names = [name.partition(":")[0] for name in tasks]
+    chosen = find_tasks(names)
     options = RunOptions(
-        model=identity(model, adapter),
-        split=split.value,
-        languages=_LANGUAGES[lang],
-        shuffle_images=shuffle_images,
+        languages=LANGUAGES[lang],
+        split=split,
+        splits={name: part for name, _, part in (item.partition(":") for item in tasks) if part},
         limit=limit,
+        seed=seed,
         batch=batch,
+        conditions=CONDITIONS if controls else (MODEL,),
+        request=request.value,
     )
-    report = run_vqa_rad(lambda: load_assistant(model, adapter), data, options, out, say)
-    typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    answering = LocalEngine(model, identity(model, adapter), lambda: load_assistant(model, adapter))
+    jobs = list(plan(chosen, answering, data, out, options))
+    try:
+        complete = ask_all(jobs, answering, data, options, say)
+    except KeyboardInterrupt:
+        say("stopped; scoring what has been answered")
+        complete = False
+    results = results_of(jobs, answering.name, options, out, mode or ())
+    _print(results, json_output)
+    if not complete:
+        raise typer.Exit(3)
 
 
-def rocov2(
-    data: Annotated[Path, typer.Option(help="Folder that holds rocov2/.")],
-    model: o.Model = "nano",
-    adapter: o.Adapter = None,
-    limit: Annotated[int | None, typer.Option(help="Only the first N figures.", min=1)] = None,
-    batch: Annotated[int, typer.Option(help="Questions per batch.", min=1)] = 16,
-) -> None:
-    """Modality and body-region accuracy on ROCOv2 test figures, beside the majority class.
+def _list_tasks() -> None:
+    from rich.console import Console
+    from rich.table import Table
 
-    دقة تحديد طريقة التصوير ومنطقة الجسم في أشكال ROCOv2 بجانب الفئة الأكثر شيوعا.
-    """
-    import json
-    from dataclasses import asdict
+    from bimedix2.evaluate.registry import all_tasks
 
-    from bimedix2.evaluate.rocov2 import evaluate_rocov2
+    table = Table("task", "title", "family", "languages", "splits", "licence", box=None)
+    for task in all_tasks().values():
+        title = task.title.get("en", task.name)
+        table.add_row(task.name, title, task.family, " ".join(task.languages), " ".join(task.splits), task.licence)
+    Console().print(table)
 
-    from .ask import load_assistant
 
-    rows = evaluate_rocov2(load_assistant(model, adapter), data, limit=limit, batch=batch)
-    typer.echo(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+def _print(results: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(results, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from ._tables import results_table
+
+    Console().print(results_table(results))
 
 
 def identity(model: str, adapter: Path | None) -> str:

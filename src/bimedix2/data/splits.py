@@ -98,6 +98,7 @@ class VqaRow(msgspec.Struct, frozen=True, kw_only=True):
         question_ar, answer_ar: Arabic.
         question_ar_second: an independent second translation, where there is one.
         closed: whether the English answer is exactly yes or no.
+        answer_type: ``open`` or ``closed`` as the file says; closed ones are not all yes or no.
     """
 
     qid: int
@@ -109,6 +110,7 @@ class VqaRow(msgspec.Struct, frozen=True, kw_only=True):
     answer_ar: str
     question_ar_second: str | None
     closed: bool
+    answer_type: str = ""
 
 
 def vqa_rad_rows(root: Path) -> list[VqaRow]:
@@ -154,6 +156,7 @@ def _row(
         answer_ar=arabic["answers"][answer],
         question_ar_second=second.get(question),
         closed=answer.lower() in ("yes", "no"),
+        answer_type=str(row.get("answer_type", "")).strip().lower(),
     )
 
 

@@ -14,9 +14,11 @@ from transformers import LlavaConfig, LlavaForConditionalGeneration
 
 
 class PixelShuffleProjector(nn.Module):
-    """LayerNorm, r x r pixel shuffle, then the two-layer GELU MLP of LLaVA.
+    """LayerNorm, r x r pixel shuffle, the two-layer GELU MLP of LLaVA, then an RMSNorm.
 
-    The norm is there because DINOv2's last hidden state carries a few patches of very large norm.
+    The first norm is there because DINOv2's last hidden state carries a few patches of very large norm. The last
+    one keeps image embeddings as long as text embeddings: without it they grew to 36 times that length in
+    training, and in a residual stream that long no layer can change much (benchmarks/README.md).
 
     Args:
         vision_width: C, width of a patch feature.
@@ -31,10 +33,12 @@ class PixelShuffleProjector(nn.Module):
         self.linear_1 = nn.Linear(vision_width * r * r, text_width)
         self.act = nn.GELU()
         self.linear_2 = nn.Linear(text_width, text_width)
+        self.out_norm = nn.RMSNorm(text_width, eps=1e-6)
 
     def forward(self, features_NPC: Tensor) -> Tensor:  # noqa: N803 - shape letters, see docs/internals.md
         """Map patch features (N, P, C) to embeddings (N, P / r^2, D); P must be a square divisible by r^2."""
-        projected: Tensor = self.linear_2(self.act(self.linear_1(pixel_shuffle(self.norm(features_NPC), self.r))))
+        hidden = self.act(self.linear_1(pixel_shuffle(self.norm(features_NPC), self.r)))
+        projected: Tensor = self.out_norm(self.linear_2(hidden))
         return projected
 
 
@@ -72,8 +76,9 @@ def init_projector(projector: PixelShuffleProjector, embedding_std: float, seed:
     Gemma multiplies embeddings by sqrt(D); a projector started at the usual 0.02 would be drowned by text.
     """
     generator = torch.Generator().manual_seed(seed)
-    for layer, gain in ((projector.linear_1, 1.0), (projector.linear_2, 1.7 * embedding_std)):
-        fan_in = layer.weight.shape[1]
-        with torch.no_grad():
-            layer.weight.normal_(0.0, gain / fan_in**0.5, generator=generator)
+    with torch.no_grad():
+        for layer in (projector.linear_1, projector.linear_2):
+            layer.weight.normal_(0.0, layer.weight.shape[1] ** -0.5, generator=generator)
             layer.bias.zero_()
+        projector.norm.reset_parameters()
+        projector.out_norm.weight.fill_(embedding_std)

@@ -33,7 +33,8 @@ class ImageStore:
     ) -> None:
         self.policy = policy
         key = repr((policy.to_dict(), [(str(path), path.stat().st_size) for path in paths]))
-        target = folder / f"images-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
+        self.name = f"images-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        target = folder / f"{self.name}.npy"
         if not target.exists():
             folder.mkdir(parents=True, exist_ok=True)
             self._build(target, paths, say)

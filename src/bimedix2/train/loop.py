@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bimedix2.errors import ConfigError
 from bimedix2.model import Bundle
 
 from .batch import attention_masks, to_batch
@@ -21,8 +22,11 @@ from .loss import supervised_loss
 from .optim import MasterAdamW, schedule
 from .packs import Pack, plan_epoch
 from .recipe import Recipe, StageRecipe
+from .words import WordAlignment
 
 Say = Callable[[str], None]
+Evaluate = Callable[[Any, str], tuple[Tensor, int, int]]
+"""(part of a step, random key) -> summed loss, number of supervised items, tokens read."""
 
 
 class Trainer:
@@ -118,12 +122,12 @@ class Trainer:
         return steps
 
     def _run_stage(self, index: int, stage: StageRecipe, optimizer: MasterAdamW, done: int) -> bool:
-        steps = self._plan(stage, index)
+        steps, evaluate = self._work(stage, index)
         self.model.train()
         started = time.monotonic()
         for step in range(done, len(steps)):
             factor = schedule(step, len(steps), stage.warmup, stage.final_lr)
-            row = self._step(steps[step], f"{index}|{step}", optimizer, factor)
+            row = self._step(steps[step], evaluate, f"{index}|{step}", optimizer, factor)
             row |= {"stage": stage.name, "step": step + 1, "steps": len(steps), "lr_factor": round(factor, 5)}
             self._log(row)
             left = (time.monotonic() - started) / (step + 1 - done) * (len(steps) - step - 1)
@@ -136,20 +140,39 @@ class Trainer:
                 return False
         return True
 
-    def _step(self, packs: list[Pack], key: str, optimizer: MasterAdamW, factor: float) -> dict[str, Any]:
-        """Add the gradients of all packs, normalise by their supervised tokens, update."""
+    def _work(self, stage: StageRecipe, index: int) -> tuple[Sequence[Sequence[Any]], Evaluate]:
+        """The parts of every optimiser step, and what computes a part's loss."""
+        if stage.objective == "next_token":
+            return self._plan(stage, index), self._pack_part
+        if self.store is None:
+            raise ConfigError("objective 'words' needs records with images", "يحتاج الهدف words إلى سجلات فيها صور")
+        words = WordAlignment(self.bundle, self.dataset, self.store, self.run_folder, stage.weights, self.say)
+        steps = words.plan(self.recipe.seed, stage.epochs, stage.packs_per_step)
+
+        def evaluate(images: Any, _key: str) -> tuple[Tensor, int, int]:
+            return *words.loss(images), 0
+
+        return [[images] for images in steps], evaluate
+
+    def _pack_part(self, pack: Pack, key: str) -> tuple[Tensor, int, int]:
+        return *self.pack_loss(pack, key if self.recipe.augment else None), pack.tokens
+
+    def _step(
+        self, parts: Sequence[Any], evaluate: Evaluate, key: str, optimizer: MasterAdamW, factor: float
+    ) -> dict[str, Any]:
+        """Add the gradients of all parts, normalise by what they supervise (tokens, or images), update."""
         started, total, supervised, tokens = time.monotonic(), 0.0, 0, 0
-        for number, pack in enumerate(packs):
+        for number, part in enumerate(parts):
             # One stream of random numbers per pack: dropout is the same after a resume.
             torch.manual_seed(hash_seed(self.recipe.seed, key, number))
-            loss, count = self.pack_loss(pack, f"{self.recipe.seed}|{key}|{number}" if self.recipe.augment else None)
+            loss, count, size = evaluate(part, f"{self.recipe.seed}|{key}|{number}")
             loss.backward()  # type: ignore[no-untyped-call]
-            total, supervised, tokens = total + float(loss.detach()), supervised + count, tokens + pack.tokens
+            total, supervised, tokens = total + float(loss.detach()), supervised + count, tokens + size
         norm = optimizer.step(1.0 / supervised, self.recipe.max_grad_norm, factor)
         seconds = time.monotonic() - started
         return {
             "loss": round(total / supervised, 5),
-            "supervised_tokens": supervised,
+            "supervised": supervised,
             "tokens": tokens,
             "grad_norm": round(norm, 4),
             "seconds": round(seconds, 3),

@@ -52,17 +52,18 @@ class Pack(NamedTuple):
         return first + sum(len(sample.input_ids) - sample.prefix for sample in self.samples)
 
 
-def _rank(seed: int, epoch: int, key: str) -> int:
+def rank(seed: int, epoch: int, key: str) -> int:
+    """Place of ``key`` in a shuffle that depends on its arguments alone."""
     return int.from_bytes(hashlib.sha256(f"{seed}|{epoch}|{key}".encode()).digest()[:8], "big")
 
 
-def repeats(weight: float, rank: int) -> int:
+def repeats(weight: float, drawn: int) -> int:
     """How often a sample occurs in an epoch: ``weight`` on average, decided by its hash.
 
     ``weight`` 1.25 gives 2 to a quarter of the samples and 1 to the others.
     """
     whole = int(weight)
-    return whole + (rank % 10_000 < round((weight - whole) * 10_000))
+    return whole + (drawn % 10_000 < round((weight - whole) * 10_000))
 
 
 def plan_epoch(
@@ -82,17 +83,17 @@ def plan_epoch(
     chosen: dict[tuple[int, ...], list[Sample]] = {}
     for key in sorted(by_group):
         options = sorted(by_group[key], key=lambda sample: sample.id)
-        sample = options[_rank(seed, epoch, key) % len(options)]
+        sample = options[rank(seed, epoch, key) % len(options)]
         # All conversations about an image come or stay away together: a row with one of them is mostly image.
         unit = key if sample.image is None else f"{sample.source}|image {sample.image}"
-        for _ in range(repeats(weights.get(sample.source, 1.0), _rank(seed, epoch, f"use|{unit}"))):
+        for _ in range(repeats(weights.get(sample.source, 1.0), rank(seed, epoch, f"use|{unit}"))):
             # Conversations can share a row only if their first tokens are the very same.
             chosen.setdefault(_shared(sample), []).append(sample)
     packs: list[Pack] = []
     for _, members in sorted(chosen.items()):
-        members.sort(key=lambda sample: _rank(seed, epoch, f"member|{sample.id}"))
+        members.sort(key=lambda sample: rank(seed, epoch, f"member|{sample.id}"))
         packs.extend(_fill(members, budget))
-    packs.sort(key=lambda pack: _rank(seed, epoch, "pack|" + pack.samples[0].id))
+    packs.sort(key=lambda pack: rank(seed, epoch, "pack|" + pack.samples[0].id))
     return packs
 
 

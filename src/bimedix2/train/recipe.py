@@ -36,17 +36,20 @@ class StageRecipe:
     Attributes:
         name: used in logs and checkpoint names.
         train: ``projector`` alone, or ``projector+lora``.
+        objective: ``next_token``, or ``words``: image embeddings predict the words of the answers about the
+            image (:mod:`bimedix2.train.words`; only with ``train: projector``).
         epochs: passes over the stage's mix.
         lr: peak rate of the adapters (of the projector where nothing else trains).
         projector_lr: peak rate of the projector when adapters train too.
         warmup: share of the steps with a linear rise; a cosine falls to ``final_lr`` x peak afterwards.
-        packs_per_step: packs whose gradients are added before an optimiser step.
+        packs_per_step: packs (for ``words``: images) whose gradients are added before an optimiser step.
         weights: expected passes over a source per epoch (1 where a source is not named; 0 leaves it out).
         weight_decay: decoupled, as in AdamW.
     """
 
     name: str
     train: Literal["projector", "projector+lora"] = "projector+lora"
+    objective: Literal["next_token", "words"] = "next_token"
     epochs: int = 1
     lr: float = 2e-4
     projector_lr: float = 2e-5
@@ -100,6 +103,13 @@ def load_recipe(path: Path) -> Recipe:
     recipe: Recipe = _build(Recipe, raw, str(path))
     if not recipe.stages:
         raise ConfigError(f"{path}: stages is empty; name at least one", f"{path}: الحقل stages فارغ")
+    for index, stage in enumerate(recipe.stages):
+        if stage.objective == "words" and stage.train != "projector":
+            where = f"{path}.stages[{index}]"
+            raise ConfigError(
+                f"{where}: objective 'words' trains the projector alone; set train: projector",
+                f"{where}: الهدف words يدرب المسقط وحده؛ اضبط train: projector",
+            )
     return recipe
 
 

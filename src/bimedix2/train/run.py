@@ -142,7 +142,7 @@ def plot_losses(out: Path, say: Say) -> None:
     for stage in dict.fromkeys(row["stage"] for row in rows):
         points = [(index, row["loss"]) for index, row in enumerate(rows) if row["stage"] == stage]
         axes.plot(*zip(*points, strict=True), label=stage, linewidth=0.8)
-    axes.set(xlabel="optimiser step", ylabel="loss per supervised token (nats)")
+    axes.set(xlabel="optimiser step", ylabel="loss per supervised token, or image for words (nats)")
     axes.legend()
     figure.savefig(out / "loss.png", dpi=120, bbox_inches="tight")
     pyplot.close(figure)

@@ -106,6 +106,33 @@ def records(root: Path, folder: str = "train") -> Iterator[Record]:
             if value:
                 answers: dict[Language, str] = {"en": _sentence(value), "ar": label(value, "ar")}
                 yield from phrased(base, fact, answers, task="classification", **fields)
+        yield from _closed(figure, base, fields)
+
+
+def _closed(figure: Figure, base: str, fields: dict[str, Any]) -> Iterator[Record]:
+    """As many "yes" as "no": the checked fact, and another value of it, so that the question alone tells nothing."""
+    kinds = (
+        ("modality", figure.modality, [name for name, _ in MODALITIES.values()]),
+        ("region", figure.region, list(REGIONS.values())),
+    )
+    for fact, value, names in kinds:
+        if value is None:
+            continue
+        other = choose([name for name in names if name != value], f"{base}:not {fact}")[0]
+        for asked, answers in ((value, {"en": "Yes", "ar": "نعم"}), (other, {"en": "No", "ar": "لا"})):
+            answer = answers["en"].lower()
+            languages: tuple[Language, ...] = ("en", "ar")
+            for language in languages:
+                question = choose(phrases(f"is_{fact}", language), f"{base}:{fact}:{asked}:{language}")[0]
+                yield exchange(
+                    f"{base}:is_{fact}:{answer}:{language}",
+                    question.replace("{value}", label(asked, language)),
+                    answers[language],
+                    language,
+                    task="vqa",
+                    pair_id=f"{base}:is_{fact}:{answer}",
+                    **fields,
+                )
 
 
 def _sentence(text: str) -> str:

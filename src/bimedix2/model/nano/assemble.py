@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-FORMAT = 1
+FORMAT = 2
 IMAGE_SIZE, PATCH, FOLD = 336, 14, 3
 TOKENS_PER_IMAGE = (IMAGE_SIZE // PATCH // FOLD) ** 2
 IMAGE_TOKEN = "<unused0>"  # noqa: S105 - a vocabulary entry, not a secret
@@ -112,17 +112,16 @@ def _combine(language: PreTrainedModel, onnx: bytes, image_token_id: int) -> Any
     table = language.get_input_embeddings()
     with torch.no_grad():
         spread = table(torch.arange(1000, 5000)).float().std().item()
-    projector = model.model.multi_modal_projector
-    projector.norm.reset_parameters()
-    init_projector(projector, spread, PROJECTOR_SEED)
+    init_projector(model.model.multi_modal_projector, spread, PROJECTOR_SEED)
     return model
 
 
 def _save_metadata(target: Path, wheels: Path) -> None:
     from bimedix2.images import ImagePolicy
+    from bimedix2.model.bundle import MANIFEST_FORMAT
 
     metadata = {
-        "format": FORMAT,
+        "format": MANIFEST_FORMAT,
         "name": "nano",
         "chat_template": "gemma",
         "image_policy": ImagePolicy.dinov2(IMAGE_SIZE).to_dict(),

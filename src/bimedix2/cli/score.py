@@ -1,0 +1,125 @@
+"""``bimedix2 score`` and ``compare``: figures from stored predictions, without any model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bimedix2.errors import ConfigError
+
+
+def score(
+    task: Annotated[str, typer.Argument(help="A task, or a family such as vqa, choice or report.")],
+    predictions: Annotated[
+        Path, typer.Option(help="JSON lines: id, prediction, reference; optional question, language, options.")
+    ],
+    mode: Annotated[str, typer.Option(help="Scoring mode; the family's default if not given.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
+    per_sample: Annotated[Path | None, typer.Option(help="Also write the score of every row there.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Score stored predictions of any system.
+
+    تقييم إجابات محفوظة من أي نظام.
+    """
+    from bimedix2.evaluate.predictions import read_predictions
+    from bimedix2.evaluate.registry import check_mode, find_family
+    from bimedix2.evaluate.scoring import as_json, default_modes, score_replies, unavailable
+    from bimedix2.evaluate.statistics import summarize
+    from bimedix2.evaluate.store import write_lines
+
+    family = find_family(task)
+    chosen = check_mode(family, mode) if mode else default_modes(family)[0]
+    samples, replies = read_predictions(predictions)
+    scored = score_replies(family, samples, replies, chosen)
+    if per_sample is not None:
+        write_lines(per_sample, scored)
+    languages = dict.fromkeys(sample.language for sample in samples)
+    report: dict[str, Any] = {"family": family.name, "mode": chosen, "languages": {}}
+    for language in languages:
+        own = [row for row in scored if row.language == language]
+        report["languages"][language] = {
+            "n": len(own),
+            "unparsed": sum(not row.parsed for row in own),
+            "refused": sum(row.refused for row in own),
+            "metrics": as_json(summarize(own, family.composites, seed=seed)),
+        }
+    whole = summarize(scored, family.composites, seed=seed)
+    report |= {"n": len(scored), "metrics": as_json(whole), "unavailable": unavailable(family)}
+    if json_output:
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from ._tables import metrics_table
+
+    columns = {f"{language} (n = {part['n']})": part["metrics"] for language, part in report["languages"].items()}
+    Console().print(metrics_table(f"{family.name}, mode {chosen}", columns))
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="Folder of the first run.")],
+    b: Annotated[Path, typer.Argument(help="Folder of the second run, of the same tasks.")],
+    all_metrics: Annotated[bool, typer.Option("--all", help="Every metric, not only each task's headline.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of intervals and permutations.")] = 0,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Paired differences between two runs, B minus A, with intervals and significance.
+
+    الفروق بين تشغيلين على العينات نفسها مع دلالتها الإحصائية.
+    """
+    from bimedix2.evaluate.registry import find_family
+    from bimedix2.evaluate.scoring import comparison_rows
+    from bimedix2.evaluate.statistics import compare as paired
+    from bimedix2.evaluate.statistics import holm
+
+    rows: list[dict[str, Any]] = []
+    first, second = _scored_files(a), _scored_files(b)
+    for key in sorted(first.keys() & second.keys()):
+        task, language, mode = key
+        (path_a, name), (path_b, _) = first[key], second[key]
+        family = find_family(name)
+        try:
+            found = paired(_read(path_a), _read(path_b), family.composites, seed=seed)
+        except ValueError:
+            continue
+        wanted = found if all_metrics else {name: found[name] for name in (family.headline,) if name in found}
+        rows += comparison_rows(wanted, {"task": task, "language": language, "mode": mode})
+    if not rows:
+        raise ConfigError(
+            f"{a} and {b} share no samples; both must be folders that `bimedix2 evaluate --out` wrote.",
+            f"لا توجد عينات مشتركة بين {a} و{b}؛ يجب أن يكون كلاهما مجلدا كتبه bimedix2 evaluate --out.",
+        )
+    for row, adjusted in zip(rows, holm([row["p"] for row in rows]), strict=True):
+        row["p_holm"] = adjusted
+    if json_output:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    from ._tables import comparison_table
+
+    Console().print(comparison_table(rows))
+
+
+def _scored_files(run: Path) -> dict[tuple[str, str, str], tuple[Path, str]]:
+    """(task, language, mode) -> file of the model's own scores, and the family's name."""
+    from bimedix2.evaluate.store import TaskFolder, read_results
+
+    found: dict[tuple[str, str, str], tuple[Path, str]] = {}
+    for row in read_results(run)["rows"]:
+        if row["condition"] == "model":
+            folder = TaskFolder(run, row["task"], row["language"])
+            path = folder.scored_path("model", row["mode"])
+            found[row["task"], row["language"], row["mode"]] = (path, row["family"])
+    return found
+
+
+def _read(path: Path) -> Any:
+    from bimedix2.evaluate.schema import Scored
+    from bimedix2.evaluate.store import read_lines
+
+    return read_lines(path, Scored)

@@ -1,0 +1,1 @@
+"""What answers samples: this package's models and OpenAI-compatible servers."""

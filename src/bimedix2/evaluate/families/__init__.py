@@ -1,0 +1,1 @@
+"""Ways of scoring, one a file; each module has a constant FAMILY."""

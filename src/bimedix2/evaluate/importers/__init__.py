@@ -1,0 +1,1 @@
+"""Other harnesses' prediction files as samples and replies."""

@@ -1,0 +1,1 @@
+"""Metric functions without knowledge of tasks or models."""

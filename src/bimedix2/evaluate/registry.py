@@ -1,0 +1,90 @@
+"""Finds tasks and scoring families by looking into their folders: a new one is one new file."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+from functools import cache
+from types import ModuleType
+
+from bimedix2.errors import ConfigError
+
+from .schema import Family, Task
+
+
+@cache
+def all_tasks() -> dict[str, Task]:
+    """Every task by name, in alphabetical order."""
+    found: dict[str, Task] = {}
+    for module in _modules("tasks"):
+        several: tuple[Task, ...] = getattr(module, "TASKS", ())
+        single: Task | None = getattr(module, "TASK", None)
+        found |= {task.name: task for task in ((single,) if single else several)}
+    return dict(sorted(found.items()))
+
+
+@cache
+def all_families() -> dict[str, Family]:
+    """Every scoring family by name."""
+    return {module.FAMILY.name: module.FAMILY for module in _modules("families") if hasattr(module, "FAMILY")}
+
+
+def find_tasks(names: list[str]) -> list[Task]:
+    """Tasks by name; a name that ends in ``*`` stands for all that begin with it, ``all`` for every task.
+
+    Raises:
+        ConfigError: a name fits none; says which ones are near.
+    """
+    known = all_tasks()
+    chosen: dict[str, Task] = {}
+    for name in names:
+        fitting = [task for task in known if name == "all" or task == name or _begins(task, name)]
+        if not fitting:
+            raise unknown("task", "المهمة", name, list(known))
+        chosen |= {task: known[task] for task in fitting}
+    return list(chosen.values())
+
+
+def _begins(task: str, pattern: str) -> bool:
+    return pattern.endswith("*") and task.startswith(pattern[:-1])
+
+
+def find_family(name: str) -> Family:
+    """A scoring family by its name or the name of one of its tasks.
+
+    Raises:
+        ConfigError: there is none; says which ones there are.
+    """
+    families, tasks = all_families(), all_tasks()
+    if name in tasks:
+        return families[tasks[name].family]
+    if name not in families:
+        raise unknown("task or family", "المهمة", name, [*families, *tasks])
+    return families[name]
+
+
+def check_mode(family: Family, mode: str) -> str:
+    """``mode`` if the family has it.
+
+    Raises:
+        ConfigError: it has not; lists those it has.
+    """
+    if mode not in family.modes:
+        raise unknown("mode", "النمط", mode, list(family.modes))
+    return mode
+
+
+def unknown(kind: str, kind_ar: str, name: str, known: list[str]) -> ConfigError:
+    """The error for a name that is not among ``known``."""
+    near = get_close_matches(name, known, 3) or known
+    return ConfigError(
+        f"{kind} {name!r} is not known. Choose one of: {', '.join(near)}.",
+        f"{kind_ar} {name!r} غير معروف. اختر من: {', '.join(near)}.",
+    )
+
+
+def _modules(folder: str) -> list[ModuleType]:
+    package = importlib.import_module(f"{__package__}.{folder}")
+    names = sorted(info.name for info in pkgutil.iter_modules(package.__path__))
+    return [importlib.import_module(f"{package.__name__}.{name}") for name in names if not name.startswith("_")]

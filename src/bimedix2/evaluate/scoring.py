@@ -1,0 +1,168 @@
+"""From replies to ``results.json``: figures with intervals, groups, and what they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bimedix2 import __version__
+from bimedix2.records.schema import Language
+
+from .controls import MODEL
+from .refusal import is_refusal
+from .registry import find_family
+from .runner import Job, RunOptions
+from .schema import Family, Mode, Reply, Sample, Scored
+from .statistics import Metric, Paired, compare, summarize
+from .store import RESULTS, write_json
+
+_GROUP_ROUNDS, _MIN_GROUP = 500, 5
+
+
+def default_modes(family: Family) -> tuple[Mode, ...]:
+    """The modes that are reported unless others are asked for."""
+    modes: tuple[Mode, ...] = getattr(family, "default_modes", family.modes[:1])
+    return modes
+
+
+def unavailable(family: Family) -> dict[str, dict[str, str]]:
+    """Metrics that cannot be had here, with the reason in both languages."""
+    reasons: dict[str, tuple[str, str]] = getattr(family, "unavailable", dict)()
+    return {name: {"en": en, "ar": ar} for name, (en, ar) in reasons.items()}
+
+
+def score_replies(family: Family, samples: Sequence[Sample], replies: Sequence[Reply], mode: Mode) -> list[Scored]:
+    """Scores of one set, with refusals marked."""
+    scored = family.score(samples, replies, mode)
+    return [
+        msgspec.structs.replace(row, refused=row.refused or is_refusal(reply.text, sample.language))
+        for row, reply, sample in zip(scored, replies, samples, strict=True)
+    ]
+
+
+def results_of(
+    jobs: Iterable[Job], model: str, options: RunOptions, run: Path, modes: Sequence[Mode]
+) -> dict[str, Any]:
+    """Score every job, write ``scored-….jsonl`` and ``results.json``.
+
+    Samples without a reply (the run was cut short) are left out and make the result ``partial``.
+    """
+    rows: list[dict[str, Any]] = []
+    kept: Kept = {}
+    partial = False
+    for job in jobs:
+        family = find_family(job.task.family)
+        pairs = [(s, r) for s, r in zip(job.samples, job.in_order(), strict=True) if r is not None]
+        partial = partial or len(pairs) < len(job.samples)
+        if not pairs:
+            continue
+        samples, replies = [sample for sample, _ in pairs], [reply for _, reply in pairs]
+        for mode in [mode for mode in modes if mode in family.modes] or default_modes(family):
+            scored = score_replies(family, samples, replies, mode)
+            job.folder.write_scored(job.condition, mode, scored)
+            kept[job.task.name, job.language, mode, job.condition] = (scored, family)
+            rows.append(_row(job, family, mode, scored, replies, options))
+    content = {
+        "model": model,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "signature": f"bimedix2 {__version__}|seed {options.seed}|limit {options.limit or 'none'}",
+        "partial": partial,
+        "rows": rows,
+        "comparisons": [*_against_controls(kept, options.seed), *_language_gap(kept, options.seed)],
+    }
+    write_json(run / RESULTS, content)
+    return content
+
+
+def _row(
+    job: Job, family: Family, mode: Mode, scored: Sequence[Scored], replies: Sequence[Reply], options: RunOptions
+) -> dict[str, Any]:
+    summary = summarize(scored, family.composites, seed=options.seed)
+    return {
+        "task": job.task.name,
+        "language": job.language,
+        "split": job.split,
+        "mode": mode,
+        "family": family.name,
+        "condition": job.condition,
+        "request": job.request,
+        "headline": family.headline,
+        "n": len(scored),
+        "clusters": len({row.cluster or row.id for row in scored}),
+        "errors": sum(bool(reply.error) for reply in replies),
+        "unparsed": sum(not row.parsed for row in scored),
+        "refused": sum(row.refused for row in scored),
+        "seconds": round(sum(reply.seconds for reply in replies), 2),
+        "metrics": as_json(summary),
+        "unavailable": unavailable(family),
+        "by_group": _by_group(scored, family, options.seed) if job.condition == MODEL else {},
+    }
+
+
+def as_json(summary: dict[str, Metric]) -> dict[str, dict[str, float | int | None]]:
+    """Metrics as plain objects."""
+    return {name: metric._asdict() for name, metric in summary.items()}
+
+
+def _by_group(scored: Sequence[Scored], family: Family, seed: int) -> dict[str, dict[str, Any]]:
+    """Figures of every category with at least five samples."""
+    members: dict[str, list[Scored]] = {}
+    for row in scored:
+        for name, value in row.group.items():
+            if value:
+                members.setdefault(f"{name}={value}", []).append(row)
+    return {
+        name: {
+            "n": len(own),
+            "metrics": as_json(summarize(own, family.composites, seed=seed, rounds=_GROUP_ROUNDS)),
+        }
+        for name, own in sorted(members.items())
+        if len(own) >= _MIN_GROUP
+    }
+
+
+Kept = dict[tuple[str, Language, Mode, str], tuple[list[Scored], Family]]
+
+
+def _against_controls(kept: Kept, seed: int) -> Iterable[dict[str, Any]]:
+    for (task, language, mode, condition), (scored, family) in kept.items():
+        model = kept.get((task, language, mode, MODEL))
+        if condition != MODEL and model is not None:
+            found = compare(scored, model[0], family.composites, seed=seed)
+            what = {"kind": "control", "task": task, "language": language, "mode": mode}
+            yield from comparison_rows(found, {**what, "a": condition, "b": MODEL})
+
+
+def _language_gap(kept: Kept, seed: int) -> Iterable[dict[str, Any]]:
+    """Arabic minus English on the items that both have."""
+    for (task, language, mode, condition), (english, family) in kept.items():
+        arabic = kept.get((task, "ar", mode, MODEL))
+        if language != "en" or condition != MODEL or arabic is None:
+            continue
+        same = [msgspec.structs.replace(row, language="en") for row in arabic[0]]
+        if not {row.id for row in same} & {row.id for row in english}:
+            continue
+        found = compare(english, same, family.composites, seed=seed)
+        yield from comparison_rows(found, {"kind": "language", "task": task, "mode": mode, "a": "en", "b": "ar"})
+
+
+def comparison_rows(found: dict[str, Paired], what: dict[str, Any]) -> list[dict[str, Any]]:
+    """One object a metric; ``a_value``, ``b_value`` are the means, the rest as in ``Paired``."""
+    return [
+        {
+            **what,
+            "metric": metric,
+            "a_value": pair.a,
+            "b_value": pair.b,
+            "difference": pair.difference,
+            "low": pair.low,
+            "high": pair.high,
+            "p": pair.p,
+            "n": pair.n,
+        }
+        for metric, pair in found.items()
+    ]

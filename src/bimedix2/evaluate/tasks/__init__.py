@@ -1,0 +1,1 @@
+"""Benchmarks, one a file; each module has TASK or TASKS."""

@@ -1,0 +1,63 @@
+"""SLAKE (Liu et al. 2021, arXiv 2102.09542), its English questions; Arabic where a translation file is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bimedix2.evaluate.schema import Sample, Task
+from bimedix2.records.schema import Language
+
+from ._files import existing, field, json_rows, translated, translations
+
+NAME = "slake"
+
+
+def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
+    """Questions with ``q_lang`` "en" of ``slake/<split>.json``; images are ``slake/imgs/<img_name>``.
+
+    Arabic reads ``slake_ar/<split>_ar.json``. A missing image is an error of its sample, not of the run.
+    """
+    path = existing(
+        root / NAME / f"{split}.json",
+        "Download SLAKE (BoKelvin/SLAKE on the Hub) and unpack it there.",
+        "نزل SLAKE (BoKelvin/SLAKE) وفك ضغطه هناك.",
+    )
+    arabic = translations(root / f"{NAME}_ar" / f"{split}_ar.json") if language == "ar" else None
+    for number, row in json_rows(path):
+        if row.get("q_lang") != "en":
+            continue
+        question, answer = field(path, number, row, "question"), field(path, number, row, "answer")
+        if arabic is not None:
+            question = translated(path, number, arabic["questions"], question, "question")
+            answer = translated(path, number, arabic["answers"], answer, "answer")
+        image = field(path, number, row, "img_name")
+        yield Sample(
+            id=field(path, number, row, "qid"),
+            task=NAME,
+            language=language,
+            prompt=question,
+            question=question,
+            reference=answer,
+            images=(f"{NAME}/imgs/{image}",),
+            cluster=image,
+            group={
+                "answer_type": str(row.get("answer_type", "")).strip().lower(),
+                "modality": str(row.get("modality", "")),
+                "content_type": str(row.get("content_type", "")),
+            },
+        )
+
+
+TASK = Task(
+    name=NAME,
+    family="vqa",
+    read=read,
+    splits=("test", "validate", "train"),
+    train_split="train",
+    max_new_tokens=48,
+    title={"en": "SLAKE", "ar": "SLAKE"},
+    licence="CC-BY-4.0",
+    hub="BoKelvin/SLAKE",
+    table="5",
+)

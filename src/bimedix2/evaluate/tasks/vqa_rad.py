@@ -1,0 +1,88 @@
+"""VQA-RAD (Lau et al. 2018): questions of clinicians about radiology images.
+
+``dev_question`` and ``dev_image`` are held out of the official training file (:mod:`bimedix2.data.splits`);
+``test`` reads the official ``testset.json`` where the user has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bimedix2.data.sources.vqa_rad import split_rows
+from bimedix2.evaluate.schema import Sample, Task
+from bimedix2.records.schema import Language
+
+from ._files import existing, field, json_rows, translated, translations
+
+NAME = "vqa_rad"
+
+
+def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
+    """Questions of one split; the Arabic ones are translations of the same items."""
+    if split == "test":
+        yield from _official_test(root, language)
+        return
+    for row in split_rows(root)[split]:  # type: ignore[index]
+        yield _sample(
+            str(row.qid),
+            language,
+            row.question if language == "en" else row.question_ar,
+            row.answer if language == "en" else row.answer_ar,
+            row.image,
+            row.answer_type,
+            row.organ,
+        )
+
+
+def _official_test(root: Path, language: Language) -> Iterator[Sample]:
+    path = existing(
+        root / NAME / "testset.json",
+        "Download VQA-RAD from osf.io/89kps and put its test questions there, or use --split dev_question.",
+        "نزل VQA-RAD من osf.io/89kps وضع أسئلة الاختبار هناك، أو استخدم --split dev_question.",
+    )
+    arabic = translations(root / f"{NAME}_ar" / "test_ar.json") if language == "ar" else None
+    for number, row in json_rows(path):
+        question, answer = field(path, number, row, "question"), field(path, number, row, "answer")
+        if arabic is not None:
+            question = translated(path, number, arabic["questions"], question, "question")
+            answer = translated(path, number, arabic["answers"], answer, "answer")
+        yield _sample(
+            field(path, number, row, "qid"),
+            language,
+            question,
+            answer,
+            field(path, number, row, "image_name"),
+            str(row.get("answer_type", "")).strip().lower(),
+            str(row.get("image_organ", "")),
+        )
+
+
+def _sample(
+    qid: str, language: Language, question: str, answer: str, image: str, answer_type: str, organ: str
+) -> Sample:
+    return Sample(
+        id=qid,
+        task=NAME,
+        language=language,
+        prompt=question,
+        question=question,
+        reference=answer,
+        images=(f"{NAME}/images/{image}",),
+        cluster=image,
+        group={"answer_type": answer_type, "organ": organ.lower()},
+    )
+
+
+TASK = Task(
+    name=NAME,
+    family="vqa",
+    read=read,
+    splits=("test", "dev_question", "dev_image", "train"),
+    train_split="train",
+    max_new_tokens=48,
+    title={"en": "VQA-RAD", "ar": "VQA-RAD"},
+    licence="CC0-1.0",
+    hub="flaviagiammarino/vqa-rad",
+    table="5",
+)
