@@ -1,6 +1,6 @@
 """Does the picture reach the language model? Three checks of nano on ROCOv2.
 
-    python benchmarks/nano_vision_probe.py --data DATA
+    python benchmarks/nano_vision_probe.py --data DATA [--out benchmarks/results/nano_vision_probe.json]
 
 1. A linear probe on the frozen encoder's features: what the features hold.
 2. nano's own modality accuracy on training figures: whether it learnt what it was shown.
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from nano_speed import machine
 
 import bimedix2
 from bimedix2.data.sources.rocov2 import Figure, read_figures
@@ -67,18 +68,23 @@ def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    data = parser.parse_args().data
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    data = args.data
     model = bimedix2.load("nano")
     figures = list(read_figures(data, "train"))[:16]
     images = torch.stack([model.encoder.encode(image) for image in load_images([data / f.image for f in figures])])
     text = model.bundle.model.get_input_embeddings()(torch.arange(1000, 3000))
     report = {
+        "machine": machine(),
         "modality_linear_probe_test": round(probe(model, data), 3),
         "modality_nano_train": round(on_training_figures(model, data), 3),
         "image_embedding_norm": round(images.float().norm(dim=-1).mean().item(), 1),
         "text_embedding_norm": round(text.float().norm(dim=-1).mean().item(), 1),
     }
     print(json.dumps(report, indent=1))
+    if args.out:
+        args.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
