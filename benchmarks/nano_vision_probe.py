@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from nano_speed import machine
 
 import bimedix2
 from bimedix2.data.sources.rocov2 import Figure, read_figures
@@ -24,6 +23,7 @@ from bimedix2.evaluate.families.classification import named_class
 from bimedix2.evaluate.registry import all_tasks
 from bimedix2.images import load_images
 from bimedix2.inference import GenerationConfig, Question
+from nano_speed import machine
 
 
 def features(model: Any, data: Path, figures: list[Figure]) -> Any:
