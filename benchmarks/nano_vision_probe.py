@@ -54,7 +54,7 @@ def probe(model: Any, data: Path) -> float:
 
 def on_training_figures(model: Any, data: Path, count: int = 64) -> float:
     """Modality accuracy of nano on figures that it was trained on."""
-    samples = list(all_tasks()["rocov2_modality"].read(data, "en", "train"))[:count]
+    samples = list(all_tasks()["rocov2_modality"].samples(data, "en", "train"))[:count]
     questions = [Question(sample.prompt, (str(data / sample.images[0]),), "en") for sample in samples]
     right = 0
     for start in range(0, count, 16):

@@ -65,7 +65,7 @@ def test_real_counts(data_root: Path) -> None:
 @pytest.mark.data
 def test_samples_of_both_languages_are_the_same_items(data_root: Path) -> None:
     task = all_tasks()["rocov2_modality"]
-    english, arabic = (list(task.read(data_root, language, "test")) for language in task.languages)
+    english, arabic = (list(task.samples(data_root, language, "test")) for language in task.languages)
     assert [sample.id for sample in english] == [sample.id for sample in arabic]
     assert len(english) == 98
     assert all(sample.reference in sample.options for sample in english + arabic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,19 @@ from bimedix2.evaluate.metrics.vqa import score_pair
 from bimedix2.evaluate.metrics.vqa_corrected import score_corrected
 from bimedix2.evaluate.metrics.words import decide, words
 from bimedix2.evaluate.schema import Reply, Sample
+from bimedix2.evaluate.scoring import empty_value
 from bimedix2.evaluate.statistics import summarize
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "vqa_multimedeval.json").read_text(encoding="utf-8"))
+UPSTREAM = json.loads((Path(__file__).parent / "golden" / "upstream.json").read_text(encoding="utf-8"))
+NAMES = {
+    "bleu": "bleu1",
+    "F1": "f1",
+    "recall": "recall",
+    "closedQuestionsAccuracy": "closed_accuracy",
+    "openQuestionsRecall": "open_recall",
+    "openQuestionsAccuracy": "open_accuracy",
+}
 CLEANED = [
     ("A 3.5 cm mass, in the left lobe.", "3.5 cm mass in left lobe"),
     ("1,000 ml; (approx)", "1000 ml approx"),
@@ -131,3 +142,24 @@ def test_words_of_both_languages() -> None:
         "there", "are", "2", "nodules", "in", "left", "upper", "lobe",
     ]  # fmt: skip
     assert words("والرئةُ اليُسرى للصدر ثلاثة") == ["رئه", "يسري", "صدر", "3"]
+
+
+def test_the_cleaner_equals_multimedeval() -> None:
+    for case in UPSTREAM["clean_str"]:
+        assert clean_answer(case["in"]) == case["out"], case
+
+
+@pytest.mark.parametrize("case", UPSTREAM["vqa"], ids=["mixed", "edge", "all closed", "all open"])
+def test_the_six_totals_equal_multimedeval_also_where_it_prints_0_for_nothing(case: dict[str, Any]) -> None:
+    samples = [
+        Sample(id=str(place), task="t", language="en", prompt="?", reference=reference)
+        for place, (_, reference) in enumerate(case["pairs"])
+    ]
+    replies = [Reply(id=str(place), text=prediction) for place, (prediction, _) in enumerate(case["pairs"])]
+    scored = FAMILY.score(samples, replies, "multimedeval")
+    found = summarize(scored, FAMILY.composites, empty=empty_value(FAMILY, "multimedeval"))
+    for name, value in case["metrics"].items():
+        assert found[NAMES[name]].value == pytest.approx(value, abs=1e-6), name
+    assert found["mean"].value == pytest.approx(sum(case["metrics"].values()) / 6, abs=1e-6)
+    if not any(row.values["open_recall"] is not None for row in scored):
+        assert summarize(scored, FAMILY.composites)["mean"].value is None

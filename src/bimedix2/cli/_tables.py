@@ -12,6 +12,8 @@ def cell(metric: Mapping[str, Any] | None) -> str:
     """``.512 [.470, .551]``, or a dash where there is no value."""
     if metric is None or metric["value"] is None:
         return "–"
+    if metric["low"] is None:
+        return f"{metric['value']:.3f}"
     return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
 
 

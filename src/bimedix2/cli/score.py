@@ -27,7 +27,7 @@ def score(
     """
     from bimedix2.evaluate.predictions import read_predictions
     from bimedix2.evaluate.registry import check_mode, find_family
-    from bimedix2.evaluate.scoring import as_json, default_modes, score_replies, unavailable
+    from bimedix2.evaluate.scoring import as_json, default_modes, empty_value, score_replies, unavailable
     from bimedix2.evaluate.statistics import summarize
     from bimedix2.evaluate.store import write_lines
 
@@ -38,6 +38,7 @@ def score(
     if per_sample is not None:
         write_lines(per_sample, scored)
     languages = dict.fromkeys(sample.language for sample in samples)
+    empty = empty_value(family, chosen)
     report: dict[str, Any] = {"family": family.name, "mode": chosen, "languages": {}}
     for language in languages:
         own = [row for row in scored if row.language == language]
@@ -45,9 +46,9 @@ def score(
             "n": len(own),
             "unparsed": sum(not row.parsed for row in own),
             "refused": sum(row.refused for row in own),
-            "metrics": as_json(summarize(own, family.composites, seed=seed)),
+            "metrics": as_json(summarize(own, family.composites, empty=empty, seed=seed)),
         }
-    whole = summarize(scored, family.composites, seed=seed)
+    whole = summarize(scored, family.composites, empty=empty, seed=seed)
     report |= {"n": len(scored), "metrics": as_json(whole), "unavailable": unavailable(family)}
     if json_output:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -12,9 +11,9 @@ from bimedix2.errors import RecordError
 from bimedix2.records.schema import Language
 from bimedix2.text import language_of
 
+from .metrics.choice import ARABIC, LATIN
 from .schema import Reply, Sample
 
-LATIN, ARABIC = "ABCDEFGHIJ", ("أ", "ب", "ج", "د", "هـ", "و", "ز", "ح", "ط", "ي")
 Text = str | int | float
 
 
@@ -118,8 +117,7 @@ def _row(path: Path, number: int, line: bytes) -> tuple[Sample, Reply]:
 def _options(options: list[str] | dict[str, str], language: Language) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if isinstance(options, dict):
         return tuple(options.values()), tuple(options)
-    letters: Any = ARABIC if language == "ar" else LATIN
-    return tuple(options), tuple(letters[: len(options)])
+    return tuple(options), (ARABIC if language == "ar" else LATIN)[: len(options)]
 
 
 def _field_of(error: msgspec.DecodeError) -> str:

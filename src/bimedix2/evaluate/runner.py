@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from bimedix2.errors import BiMediX2Error, ConfigError
+from bimedix2.errors import BiMediX2Error, ConfigError, RecordError
 from bimedix2.records.schema import Language
 
 from .controls import ASKED, LOOKUP, MAJORITY, applies, lookup_replies, majority_replies, under
@@ -88,12 +88,35 @@ class Job:
         ]
 
 
-def plan(tasks: Sequence[Task], engine: Engine, root: Path, run: Path, options: RunOptions) -> Iterator[Job]:
+@dataclass
+class Notes:
+    """What of the data could not be used.
+
+    Attributes:
+        skipped: (task, language) -> why there is nothing to ask, such as a missing file.
+        bad_rows: (task, language) -> errors of rows that were left out.
+    """
+
+    skipped: dict[tuple[str, Language], BiMediX2Error] = field(default_factory=dict)
+    bad_rows: dict[tuple[str, Language], list[RecordError]] = field(default_factory=dict)
+
+
+def plan(
+    tasks: Sequence[Task], engine: Engine, root: Path, run: Path, options: RunOptions, notes: Notes | None = None
+) -> Iterator[Job]:
     """The jobs of a run, with the replies that are stored already.
+
+    Args:
+        tasks: what to ask.
+        engine: what answers; its fingerprint is part of the keys.
+        root: of the data sets.
+        run: folder of the run.
+        options: languages, splits, limit and so on.
+        notes: receives bad rows, and tasks whose data are not there; without it those are errors.
 
     Raises:
         ConfigError: no task has any of the languages, or a split is not known.
-        RecordError: a file of a task is missing or damaged.
+        RecordError: a file of a task is missing or damaged, and there is no ``notes`` or no other task.
     """
     made = 0
     for task, language in itertools.product(tasks, options.languages):
@@ -101,20 +124,35 @@ def plan(tasks: Sequence[Task], engine: Engine, root: Path, run: Path, options: 
             continue
         made += 1
         split = split_of(task, options)
-        samples = list(_unique(task.read(root, language, split), task))
-        if not samples:
-            raise ConfigError(f"{task.name}: split {split} is empty", f"{task.name}: القسم {split} فارغ")
-        samples = _limited(samples, options)
+        try:
+            samples = _limited(_samples(task, root, language, split, notes), options)
+        except BiMediX2Error as error:
+            if notes is None:
+                raise
+            notes.skipped[task.name, language] = error
+            continue
         folder = TaskFolder(run, task.name, language)
         folder.write_samples(samples)
         for condition in options.conditions:
             if applies(condition, samples) and not (condition == LOOKUP and not task.train_split):
                 yield _job(task, language, split, condition, samples, folder, engine, root, options)
+    if made and notes is not None and len(notes.skipped) == made:
+        raise next(iter(notes.skipped.values()))
     if not made:
         raise ConfigError(
             f"none of the tasks has the language {', '.join(options.languages)}",
             f"لا تدعم أي من المهام اللغة {'، '.join(options.languages)}",
         )
+
+
+def _samples(task: Task, root: Path, language: Language, split: str, notes: Notes | None) -> list[Sample]:
+    bad: list[RecordError] = []
+    samples = list(_unique(task.samples(root, language, split, bad if notes is not None else None), task))
+    if notes is not None and bad:
+        notes.bad_rows[task.name, language] = bad
+    if not samples:
+        raise ConfigError(f"{task.name}: split {split} is empty", f"{task.name}: القسم {split} فارغ")
+    return samples
 
 
 def _job(
@@ -139,7 +177,7 @@ def _job(
         job.replies = {key: reply for key, reply in stored.items() if key in wanted}
     else:
         job.keys = [sample.id for sample in seen]
-        train = list(task.read(root, language, task.train_split)) if task.train_split else []
+        train = list(task.samples(root, language, task.train_split, [])) if task.train_split else []
         given = majority_replies(train, seen) if condition == MAJORITY else lookup_replies(train, seen)
         job.replies = {reply.id: reply for reply in given}
         write_lines(folder.replies_path(condition), given)

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from bimedix2.errors import RecordError
 from bimedix2.records.schema import Language
 
 Mode = str
@@ -111,8 +112,11 @@ class Family(Protocol):
         ...
 
 
-ReadSamples = Callable[[Path, Language, str], Iterator[Sample]]
-"""(data root, language, split) -> samples, lazily. Raises ``RecordError`` naming file, row and field."""
+ReadSamples = Callable[[Path, Language, str], Iterator[Sample | RecordError]]
+"""(data root, language, split) -> samples, lazily; in place of a bad row its error, naming file, row and field.
+
+Raises ``RecordError`` where the file as a whole is missing or damaged.
+"""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,26 @@ class Task:
     licence: str = ""
     hub: str = ""
     table: str = ""
+
+    def samples(
+        self, root: Path, language: Language, split: str, bad: list[RecordError] | None = None
+    ) -> Iterator[Sample]:
+        """Samples of one split.
+
+        Args:
+            root, language, split: as in ``read``.
+            bad: receives the errors of bad rows; without it the first one is raised.
+
+        Raises:
+            RecordError: the file is missing or damaged, or a row is bad and ``bad`` is not given.
+        """
+        for item in self.read(root, language, split):
+            if isinstance(item, Sample):
+                yield item
+            elif bad is None:
+                raise item
+            else:
+                bad.append(item)
 
 
 class Engine(Protocol):

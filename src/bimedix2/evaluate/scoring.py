@@ -15,7 +15,7 @@ from bimedix2.records.schema import Language
 from .controls import MODEL
 from .refusal import is_refusal
 from .registry import find_family
-from .runner import Job, RunOptions
+from .runner import Job, Notes, RunOptions
 from .schema import Family, Mode, Reply, Sample, Scored
 from .statistics import Metric, Paired, compare, summarize
 from .store import RESULTS, write_json
@@ -27,6 +27,12 @@ def default_modes(family: Family) -> tuple[Mode, ...]:
     """The modes that are reported unless others are asked for."""
     modes: tuple[Mode, ...] = getattr(family, "default_modes", family.modes[:1])
     return modes
+
+
+def empty_value(family: Family, mode: Mode) -> float | None:
+    """What a mode prints for a metric without samples: nothing, or 0 where it copies a harness that does."""
+    values: dict[Mode, float] = getattr(family, "empty_values", {})
+    return values.get(mode)
 
 
 def unavailable(family: Family) -> dict[str, dict[str, str]]:
@@ -45,7 +51,12 @@ def score_replies(family: Family, samples: Sequence[Sample], replies: Sequence[R
 
 
 def results_of(
-    jobs: Iterable[Job], model: str, options: RunOptions, run: Path, modes: Sequence[Mode]
+    jobs: Iterable[Job],
+    model: str,
+    options: RunOptions,
+    run: Path,
+    modes: Sequence[Mode],
+    notes: Notes | None = None,
 ) -> dict[str, Any]:
     """Score every job, write ``scored-….jsonl`` and ``results.json``.
 
@@ -71,6 +82,7 @@ def results_of(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "signature": f"bimedix2 {__version__}|seed {options.seed}|limit {options.limit or 'none'}",
         "partial": partial,
+        **_noted(notes or Notes()),
         "rows": rows,
         "comparisons": [*_against_controls(kept, options.seed), *_language_gap(kept, options.seed)],
     }
@@ -78,10 +90,24 @@ def results_of(
     return content
 
 
+def _noted(notes: Notes) -> dict[str, Any]:
+    """What of the data could not be used, with the first few bad rows named."""
+    return {
+        "skipped": [
+            {"task": task, "language": language, "reason": {"en": str(error), "ar": error.message_ar}}
+            for (task, language), error in notes.skipped.items()
+        ],
+        "bad_rows": [
+            {"task": task, "language": language, "n": len(errors), "first": [str(error) for error in errors[:5]]}
+            for (task, language), errors in notes.bad_rows.items()
+        ],
+    }
+
+
 def _row(
     job: Job, family: Family, mode: Mode, scored: Sequence[Scored], replies: Sequence[Reply], options: RunOptions
 ) -> dict[str, Any]:
-    summary = summarize(scored, family.composites, seed=options.seed)
+    summary = summarize(scored, family.composites, empty=empty_value(family, mode), seed=options.seed)
     return {
         "task": job.task.name,
         "language": job.language,

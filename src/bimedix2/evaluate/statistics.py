@@ -60,6 +60,7 @@ def summarize(
     scored: Sequence[Scored],
     composites: Mapping[str, Sequence[str]] | None = None,
     *,
+    empty: float | None = None,
     seed: int = 0,
     rounds: int = ROUNDS,
 ) -> dict[str, Metric]:
@@ -67,7 +68,8 @@ def summarize(
 
     Args:
         scored: one entry per sample.
-        composites: name -> metrics whose plain mean it is (a metric without samples makes it ``None``).
+        composites: name -> metrics whose plain mean it is (a metric without a value makes it ``None``).
+        empty: value of a metric that no sample has; 0 in the modes that copy a harness that prints 0 there.
         seed, rounds: of the bootstrap.
     """
     names = list(dict.fromkeys(name for item in scored for name in item.values))
@@ -79,21 +81,24 @@ def summarize(
     result: dict[str, Metric] = {}
     for column, name in enumerate(names):
         n, clusters = int(counts[:, column].sum()), int((counts[:, column] > 0).sum())
-        result[name] = _metric(point[column], resampled[:, column], n, clusters)
+        result[name] = _metric(point[column], resampled[:, column], n, clusters, empty)
+    if empty is not None:
+        missing = np.array([result[name].n == 0 for name in names], dtype=bool)
+        point[missing], resampled[:, missing] = empty, empty
     for name, parts in (composites or {}).items():
         columns = [names.index(part) for part in parts if part in names]
         whole = len(columns) == len(parts) and all(result[part].value is not None for part in parts)
         if whole:
             mean = point[columns].mean()
-            result[name] = _metric(mean, resampled[:, columns].mean(1), len(scored), len(sums))
+            result[name] = _metric(mean, resampled[:, columns].mean(1), len(scored), len(sums), empty)
         else:
             result[name] = Metric(None, None, None, len(scored), len(sums))
     return result
 
 
-def _metric(value: float, resampled: Floats, n: int, clusters: int) -> Metric:
+def _metric(value: float, resampled: Floats, n: int, clusters: int, empty: float | None) -> Metric:
     if n == 0:
-        return Metric(None, None, None, 0, 0)
+        return Metric(empty, None, None, 0, 0)
     kept = resampled[np.isfinite(resampled)]
     low, high = np.percentile(kept, [2.5, 97.5])
     return Metric(float(value), float(low), float(high), n, clusters)

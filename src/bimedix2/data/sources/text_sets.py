@@ -19,7 +19,15 @@ LETTERS: dict[Language, str] = {"en": "ABCD", "ar": "أبجد"}
 _SHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
-def indiana(root: Path, share: float = 0.15) -> Iterator[Record]:
+INDIANA_SHARE = 0.15
+
+
+def indiana_in_training(study_id: str, share: float = INDIANA_SHARE) -> bool:
+    """Whether a report belongs to the part that is used for training; evaluation takes the others."""
+    return stable_fraction(f"indiana:{study_id}") < share
+
+
+def indiana(root: Path, share: float = INDIANA_SHARE) -> Iterator[Record]:
     """Findings to impression, English only: the collection's terms allow no derivatives, so no translation.
 
     Args:
@@ -32,7 +40,7 @@ def indiana(root: Path, share: float = 0.15) -> Iterator[Record]:
             if not isinstance(report.get(field), str):
                 raise RecordError(path, row, field, "missing or not a string", "مفقود أو ليس نصا")
         blanked = "____" in report["impression"]  # a de-identified name or date is no answer to learn
-        if blanked or not report["findings"].strip() or stable_fraction(f"indiana:{report['study_id']}") >= share:
+        if blanked or not report["findings"].strip() or not indiana_in_training(report["study_id"], share):
             continue
         yield exchange(
             f"indiana:{report['study_id']}:impression:en",

@@ -36,6 +36,7 @@ class Vqa:
         "mean": ("bleu1", "closed_accuracy", "open_recall", "recall", "open_accuracy", "f1")
     }
     lower_is_better: frozenset[str] = frozenset()
+    empty_values: Mapping[Mode, float] = {"multimedeval": 0.0}
 
     def score(self, samples: Sequence[Sample], replies: Sequence[Reply], mode: Mode) -> list[Scored]:
         """One row per sample; a metric that is not about a question's type is ``None``."""

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bimedix2.errors import RecordError
+from bimedix2.evaluate.schema import Sample
+
+Row = TypeVar("Row")
+_ROWS = 256
 
 
 def existing(path: Path, remedy: str, remedy_ar: str) -> Path:
@@ -46,7 +52,59 @@ def _parse(path: Path, row: int, text: str) -> Any:
         raise RecordError(path, row, "row", f"not JSON ({error})", "ليس بصيغة JSON") from error
 
 
-def field(path: Path, number: int, row: dict[str, Any], name: str) -> str:
+def each(rows: Iterable[tuple[int, Row]], make: Callable[[int, Row], Sample | None]) -> Iterator[Sample | RecordError]:
+    """A sample for every row, its error in place of a bad one, nothing where ``make`` gives ``None``."""
+    for number, row in rows:
+        try:
+            sample = make(number, row)
+        except RecordError as error:
+            yield error
+        else:
+            if sample is not None:
+                yield sample
+
+
+def csv_rows(path: Path, names: Sequence[str] | None = None) -> Iterator[tuple[int, dict[str, str]]]:
+    """(row number from 1, column -> text) of a CSV file.
+
+    Args:
+        path: UTF-8, plain or gzip.
+        names: of the columns of a file without a header.
+
+    Raises:
+        RecordError: not CSV in UTF-8.
+    """
+    open_file = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with open_file(path, "rt", encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file, fieldnames=names):
+                number += 1
+                yield number, {str(name): value or "" for name, value in row.items() if name is not None}
+    except (csv.Error, UnicodeDecodeError, OSError, EOFError) as error:
+        raise RecordError(path, number + 1, "row", f"not CSV in UTF-8 ({error})", "ليس CSV بترميز UTF-8") from error
+
+
+def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(row number from 1, object) of a Parquet file.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(_ROWS):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except (pa.ArrowException, OSError) as error:
+        raise RecordError(path, number + 1, "row", f"not Parquet ({error})", "ليس بصيغة Parquet") from error
+
+
+def field(path: Path, number: int, row: Mapping[str, Any], name: str) -> str:
     """Text of a field, white space collapsed; numbers are taken as their text.
 
     Raises:

@@ -16,13 +16,12 @@ from bimedix2.errors import RecordError
 from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.records.schema import Language
 
-from ._files import existing, field, translated, translations
+from ._files import each, existing, field, parquet_rows, translated, translations
 
 NAME = "path_vqa"
-_ROWS = 256
 
 
-def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
+def read(root: Path, language: Language, split: str) -> Iterator[Sample | RecordError]:
     """Questions of one split; Arabic reads ``path_vqa_ar/<split>_ar.json``.
 
     Image bytes lie inside the Parquet files; they are copied to the cache once, named by their hash, and
@@ -38,11 +37,14 @@ def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
     arabic = translations(root / f"{NAME}_ar" / f"{split}_ar.json") if language == "ar" else None
     place = 0
     for path in files:
-        number = 0
-        for batch in pq.ParquetFile(path).iter_batches(_ROWS, columns=["image", "question", "answer"]):
-            for row in batch.to_pylist():
-                number, place = number + 1, place + 1
-                yield _sample(path, number, row, f"{split}-{place}", language, arabic)
+        # One running number over all files makes the ids.
+        yield from each(
+            parquet_rows(path),
+            lambda number, row, path=path, start=place: _sample(  # type: ignore[misc]
+                path, number, row, f"{split}-{start + number}", language, arabic
+            ),
+        )
+        place += pq.ParquetFile(path).metadata.num_rows
 
 
 def _sample(path: Path, number: int, row: dict[str, Any], name: str, language: Language, arabic: Any) -> Sample:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from bimedix2.errors import RecordError
 from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.records.schema import Language
 
-from ._files import existing, field, json_rows, translated, translations
+from ._files import each, existing, field, json_rows, translated, translations
 
 NAME = "slake"
 
 
-def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
+def read(root: Path, language: Language, split: str) -> Iterator[Sample | RecordError]:
     """Questions with ``q_lang`` "en" of ``slake/<split>.json``; images are ``slake/imgs/<img_name>``.
 
     Arabic reads ``slake_ar/<split>_ar.json``. A missing image is an error of its sample, not of the run.
@@ -24,15 +26,16 @@ def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
         "نزل SLAKE (BoKelvin/SLAKE) وفك ضغطه هناك.",
     )
     arabic = translations(root / f"{NAME}_ar" / f"{split}_ar.json") if language == "ar" else None
-    for number, row in json_rows(path):
+
+    def make(number: int, row: dict[str, Any]) -> Sample | None:
         if row.get("q_lang") != "en":
-            continue
+            return None
         question, answer = field(path, number, row, "question"), field(path, number, row, "answer")
         if arabic is not None:
             question = translated(path, number, arabic["questions"], question, "question")
             answer = translated(path, number, arabic["answers"], answer, "answer")
         image = field(path, number, row, "img_name")
-        yield Sample(
+        return Sample(
             id=field(path, number, row, "qid"),
             task=NAME,
             language=language,
@@ -47,6 +50,8 @@ def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
                 "content_type": str(row.get("content_type", "")),
             },
         )
+
+    yield from each(json_rows(path), make)
 
 
 TASK = Task(

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bimedix2.data.sources.vqa_rad import split_rows
+from bimedix2.errors import RecordError
 from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.records.schema import Language
 
-from ._files import existing, field, json_rows, translated, translations
+from ._files import each, existing, field, json_rows, translated, translations
 
 NAME = "vqa_rad"
 
 
-def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
+def read(root: Path, language: Language, split: str) -> Iterator[Sample | RecordError]:
     """Questions of one split; the Arabic ones are translations of the same items."""
     if split == "test":
         yield from _official_test(root, language)
@@ -35,19 +37,20 @@ def read(root: Path, language: Language, split: str) -> Iterator[Sample]:
         )
 
 
-def _official_test(root: Path, language: Language) -> Iterator[Sample]:
+def _official_test(root: Path, language: Language) -> Iterator[Sample | RecordError]:
     path = existing(
         root / NAME / "testset.json",
         "Download VQA-RAD from osf.io/89kps and put its test questions there, or use --split dev_question.",
         "نزل VQA-RAD من osf.io/89kps وضع أسئلة الاختبار هناك، أو استخدم --split dev_question.",
     )
     arabic = translations(root / f"{NAME}_ar" / "test_ar.json") if language == "ar" else None
-    for number, row in json_rows(path):
+
+    def make(number: int, row: dict[str, Any]) -> Sample:
         question, answer = field(path, number, row, "question"), field(path, number, row, "answer")
         if arabic is not None:
             question = translated(path, number, arabic["questions"], question, "question")
             answer = translated(path, number, arabic["answers"], answer, "answer")
-        yield _sample(
+        return _sample(
             field(path, number, row, "qid"),
             language,
             question,
@@ -56,6 +59,8 @@ def _official_test(root: Path, language: Language) -> Iterator[Sample]:
             str(row.get("answer_type", "")).strip().lower(),
             str(row.get("image_organ", "")),
         )
+
+    yield from each(json_rows(path), make)
 
 
 def _sample(
