@@ -1,4 +1,4 @@
-"""Multiple choice: MultiMedEval's picks and lm-evaluation-harness's accuracy from their own output, the rest by hand."""
+"""Multiple choice: MultiMedEval's picks and lm-evaluation-harness's accuracy from their output, the rest by hand."""
 
 from __future__ import annotations
 

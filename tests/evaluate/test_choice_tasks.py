@@ -36,7 +36,7 @@ def test_mmlu_in_both_languages_with_a_bad_row_left_out(tmp_path: Path) -> None:
     assert str(bad[0]).endswith("anatomy_test.csv, row 2, field key: 'X' names none of 4 options")
     with pytest.raises(RecordError, match="row 2, field key"):
         read("mmlu_anatomy", tmp_path, "en")
-    with pytest.raises(RecordError, match="anatomy_test.jsonl.*Arabic needs this file"):
+    with pytest.raises(RecordError, match=r"anatomy_test\.jsonl.*Arabic needs this file"):
         read("mmlu_anatomy", tmp_path, "ar")
     row = {"id": 1, "question": "أي مما يلي؟", "options": ["الكبد", "الكلية", "الرئة", "الطحال"]}
     write(tmp_path / "mmlu_ar" / "anatomy_test.jsonl", row)

@@ -58,7 +58,7 @@ def test_mimic_iii_takes_radiology_notes_of_the_listed_rows(tmp_path: Path) -> N
     assert sample.prompt.endswith("The lungs are clear. There is no effusion.")
     (folder / "test_ids.txt").unlink()
     parts = [[s.id for s in all_tasks()["mimic_iii"].samples(tmp_path, "en", split)] for split in ("test", "train")]
-    assert sorted(sum(parts, [])) == ["1", "2"]
+    assert sorted(name for part in parts for name in part) == ["1", "2"]
 
 
 def test_indiana_leaves_out_training_reports_and_blanks(tmp_path: Path) -> None:

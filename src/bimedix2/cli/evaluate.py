@@ -70,7 +70,7 @@ def evaluate(
     from bimedix2.evaluate.controls import CONDITIONS, MODEL
     from bimedix2.evaluate.engines.local import LocalEngine
     from bimedix2.evaluate.registry import find_tasks
-    from bimedix2.evaluate.runner import RunOptions, ask_all, plan
+    from bimedix2.evaluate.runner import Notes, RunOptions, ask_all, plan
     from bimedix2.evaluate.scoring import results_of
 
     from ._terminal import say
@@ -89,16 +89,31 @@ def evaluate(
         request=request.value,
     )
     answering = LocalEngine(model, identity(model, adapter), lambda: load_assistant(model, adapter))
-    jobs = list(plan(chosen, answering, data, out, options))
+    notes = Notes()
+    jobs = list(plan(chosen, answering, data, out, options, notes))
+    _say_notes(notes, say)
     try:
         complete = ask_all(jobs, answering, data, options, say)
     except KeyboardInterrupt:
         say("stopped; scoring what has been answered")
         complete = False
-    results = results_of(jobs, answering.name, options, out, mode or ())
+    results = results_of(jobs, answering.name, options, out, mode or (), notes)
     _print(results, json_output)
     if not complete:
         raise typer.Exit(3)
+
+
+def _say_notes(notes: Any, say: Any) -> None:
+    """What of the data is left out, before the long work starts."""
+    from ._errors import message_language
+
+    language_of_messages = message_language() or "en"
+    for (task, language), error in notes.skipped.items():
+        say(f"skipped: {task} {language}: {error.in_language(language_of_messages)}")
+    for (task, language), errors in notes.bad_rows.items():
+        say(
+            f"{task} {language}: {len(errors)} bad rows left out, the first: {errors[0].in_language(language_of_messages)}"
+        )
 
 
 def _list_tasks() -> None:

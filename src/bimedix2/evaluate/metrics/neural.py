@@ -132,7 +132,8 @@ def bertscore_f1(
     scores: Floats = []
     for given, wanted in zip(_hidden(predictions, folder, layer), _hidden(references, folder, layer), strict=True):
         for row in range(len(given[0])):
-            scores.append(_matched_f1(*(part[row] for part in given), *(part[row] for part in wanted), idf))
+            sides = [(hidden[row], ids[row], mask[row]) for hidden, ids, mask in (given, wanted)]
+            scores.append(_matched_f1(sides[0], sides[1], idf))
     return [score if text.strip() else 0.0 for score, text in zip(scores, predictions, strict=True)]
 
 
@@ -148,15 +149,16 @@ def _idf(texts: Sequence[str], folder: Path) -> dict[int, float]:
     }
 
 
-def _matched_f1(
-    given: Tensor, given_ids: Tensor, given_mask: Tensor, wanted: Tensor, wanted_ids: Tensor, wanted_mask: Tensor,
-    idf: dict[int, float],
-) -> float:  # fmt: skip
+Side = tuple["Tensor", "Tensor", "Tensor"]
+"""Hidden states (L, C), ids (L,) and mask (L,) of one text."""
+
+
+def _matched_f1(given: Side, wanted: Side, idf: dict[int, float]) -> float:
     """Greedy matching of two texts; the first and last token (the special ones) have no weight."""
     import torch
 
     sides = []
-    for hidden, ids, mask in ((given, given_ids, given_mask), (wanted, wanted_ids, wanted_mask)):
+    for hidden, ids, mask in (given, wanted):
         length = int(mask.sum())
         weights = torch.tensor([idf.get(int(token), idf[-1]) for token in ids[:length]])
         weights[0] = weights[-1] = 0.0
