@@ -111,9 +111,8 @@ def _say_notes(notes: Any, say: Any) -> None:
     for (task, language), error in notes.skipped.items():
         say(f"skipped: {task} {language}: {error.in_language(language_of_messages)}")
     for (task, language), errors in notes.bad_rows.items():
-        say(
-            f"{task} {language}: {len(errors)} bad rows left out, the first: {errors[0].in_language(language_of_messages)}"
-        )
+        first = errors[0].in_language(language_of_messages)
+        say(f"{task} {language}: {len(errors)} bad rows left out, the first: {first}")
 
 
 def _list_tasks() -> None:
