@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import ask, chat, data, doctor, evaluate, models, pull, score, train
+from . import ask, chat, data, doctor, evaluate, models, pull, report, score, train
 from ._errors import GuardedGroup
 
 _HELP = """BiMediX2: an Arabic-English medical vision-language assistant.
@@ -67,3 +67,4 @@ app.add_typer(data_app, name="data")
 app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("compare")(score.compare)
+app.command("report")(report.report)

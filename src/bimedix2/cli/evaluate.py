@@ -70,6 +70,7 @@ def evaluate(
     from bimedix2.evaluate.controls import CONDITIONS, MODEL
     from bimedix2.evaluate.engines.local import LocalEngine
     from bimedix2.evaluate.registry import find_tasks
+    from bimedix2.evaluate.report.page import write_report
     from bimedix2.evaluate.runner import Notes, RunOptions, ask_all, plan
     from bimedix2.evaluate.scoring import results_of
 
@@ -98,7 +99,9 @@ def evaluate(
         say("stopped; scoring what has been answered")
         complete = False
     results = results_of(jobs, answering.name, options, out, mode or (), notes)
+    page, _ = write_report([out], data)
     _print(results, json_output)
+    say(f"report: {page}")
     if not complete:
         raise typer.Exit(3)
 

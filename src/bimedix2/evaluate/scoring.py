@@ -72,6 +72,7 @@ def results_of(
         if not pairs:
             continue
         samples, replies = [sample for sample, _ in pairs], [reply for _, reply in pairs]
+        job.folder.write_answers(job.condition, replies)
         for mode in [mode for mode in modes if mode in family.modes] or default_modes(family):
             scored = score_replies(family, samples, replies, mode)
             job.folder.write_scored(job.condition, mode, scored)

@@ -30,7 +30,10 @@ class StoredReply(Reply, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TaskFolder:
-    """Files of one task in one language: ``samples.jsonl``, ``replies[-control].jsonl``, ``scored-….jsonl``.
+    """Files of one task in one language.
+
+    ``samples.jsonl``, ``replies[-control].jsonl`` (by key, appended), ``answers[-control].jsonl`` (by sample) and
+    ``scored[-control]-mode.jsonl``.
 
     Args:
         run: folder of the run.
@@ -61,6 +64,17 @@ class TaskFolder:
     def write_samples(self, samples: Sequence[Sample]) -> None:
         """The samples of the run, prompts included."""
         write_lines(self.path / "samples.jsonl", samples)
+
+    def write_answers(self, condition: str, replies: Sequence[Reply]) -> None:
+        """The reply to every sample that has one, under the sample's id: what was scored."""
+        write_lines(self._answers_path(condition), replies)
+
+    def answers(self, condition: str) -> dict[str, Reply]:
+        """Replies by sample id."""
+        return {reply.id: reply for reply in read_lines(self._answers_path(condition), Reply)}
+
+    def _answers_path(self, condition: str) -> Path:
+        return self.path / ("answers.jsonl" if condition == "model" else f"answers-{condition}.jsonl")
 
     def write_scored(self, condition: str, mode: str, scored: Sequence[Scored]) -> None:
         """Scores of every sample under one condition and mode."""

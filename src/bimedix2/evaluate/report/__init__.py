@@ -1,1 +1,1 @@
-"""A run as one HTML page and as Markdown."""
+"""A run as one page to look at: tables beside published figures, charts, and every sample with its raw reply."""

@@ -1,0 +1,81 @@
+"""Fixed texts of the page, in English and Arabic."""
+
+from __future__ import annotations
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "title": ("Evaluation report", "تقرير التقييم"),
+    "language_switch": ("العربية", "English"),
+    "partial": ("Partial: some samples have no reply yet", "جزئي: بعض العينات بلا إجابة بعد"),
+    "overview": ("Every task", "كل المهام"),
+    "overview_note": (
+        "Headline figure with its 95 % bootstrap interval (whole images, reports or claims are drawn), beside the same "
+        "model without image, with another image, and answers without any model.",
+        "الرقم الرئيس مع فترة الثقة 95% (بإعادة سحب صور أو تقارير كاملة)، بجانب النموذج نفسه بلا صورة، وبصورة أخرى، "
+        "وإجابات بلا نموذج.",
+    ),
+    "task": ("Task", "المهمة"),
+    "lang": ("Language", "اللغة"),
+    "split": ("Split", "القسم"),
+    "mode": ("Mode", "النمط"),
+    "figure": ("Figure", "المقياس"),
+    "n": ("n", "العدد"),
+    "model": ("Model", "النموذج"),
+    "blind": ("Without image", "بلا صورة"),
+    "shuffled": ("Another image", "بصورة أخرى"),
+    "lookup": ("Nearest training question", "أقرب سؤال تدريب"),
+    "majority": ("Most frequent answer", "أكثر الإجابات تكرارا"),
+    "unparsed": ("Not parsed", "غير مفهومة"),
+    "refused": ("Refused", "امتناع"),
+    "errors": ("Errors", "أخطاء"),
+    "charts": ("Charts", "الرسوم"),
+    "radar": ("Headline figure of every task", "الرقم الرئيس لكل مهمة"),
+    "radar_mbench": ("BiMed-MBench by category", "BiMed-MBench حسب الفئة"),
+    "english": ("English", "الإنجليزية"),
+    "arabic": ("Arabic", "العربية"),
+    "published": ("Beside published figures", "بجانب الأرقام المنشورة"),
+    "published_note": (
+        "Published figures are as their source prints them. Ours are computed here and stand in the row marked “this "
+        "run”; an empty cell means that this run has no comparable figure. The average is withheld where a column is "
+        "empty.",
+        "الأرقام المنشورة كما في مصادرها. أرقامنا محسوبة هنا في الصف «هذا التشغيل»؛ الخانة الفارغة تعني عدم وجود رقم "
+        "قابل للمقارنة، ولا يعرض المتوسط إذا خلا عمود.",
+    ),
+    "this_run": ("this run", "هذا التشغيل"),
+    "average": ("Average", "المتوسط"),
+    "source": ("Source", "المصدر"),
+    "details": ("All metrics", "كل المقاييس"),
+    "metric": ("Metric", "المقياس"),
+    "value": ("Value [95 % interval]", "القيمة [فترة 95%]"),
+    "groups": ("By category", "حسب الفئة"),
+    "group": ("Category", "الفئة"),
+    "comparisons": ("Paired differences", "الفروق المقترنة"),
+    "comparisons_note": (
+        "Second minus first on the same samples; p by permutation within clusters, unadjusted.",
+        "الثاني ناقص الأول على العينات نفسها؛ قيمة p بالتبديل داخل المجموعات دون تعديل لعدد الاختبارات.",
+    ),
+    "first": ("First", "الأول"),
+    "second": ("Second", "الثاني"),
+    "difference": ("Difference [95 % interval]", "الفرق [فترة 95%]"),
+    "unavailable": ("Not available here", "غير متاح هنا"),
+    "skipped": ("Left out", "ما لم يدرج"),
+    "bad_rows": ("bad rows", "صفوف غير صالحة"),
+    "overlap": ("Overlap with training data", "التداخل مع بيانات التدريب"),
+    "samples": ("Samples", "العينات"),
+    "all": ("all", "الكل"),
+    "show": ("Show", "اعرض"),
+    "wrong": ("wrong", "خاطئة"),
+    "search": ("Search in prompt, reference and reply", "ابحث في السؤال والمرجع والإجابة"),
+    "previous": ("Previous", "السابق"),
+    "next": ("Next", "التالي"),
+    "prompt": ("Prompt", "النص المرسل"),
+    "reference": ("Reference", "المرجع"),
+    "reply": ("Reply", "الإجابة"),
+    "no_reply": ("(empty)", "(فارغة)"),
+    "found": ("samples", "عينة"),
+    "only_some": (
+        "The page holds the first samples of each task; the run's folder holds all of them.",
+        "تعرض الصفحة العينات الأولى من كل مهمة؛ والباقي في مجلد التشغيل.",
+    ),
+    "signature": ("Signature", "التوقيع"),
+    "created": ("Created", "تاريخ الإنشاء"),
+}
