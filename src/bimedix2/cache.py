@@ -27,16 +27,25 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_space(folder: Path, needed: int) -> None:
-    """Raise ``AssetError`` unless the disk that holds ``folder`` has ``needed`` bytes free."""
+_ELSEWHERE = ("set BIMEDIX2_CACHE to a folder on another disk", "اضبط BIMEDIX2_CACHE على مجلد في قرص آخر")
+
+
+def require_space(folder: Path, needed: int, elsewhere: tuple[str, str] = _ELSEWHERE) -> None:
+    """Raise ``AssetError`` unless the disk that holds ``folder`` has ``needed`` bytes free.
+
+    Args:
+        folder: need not exist yet.
+        needed: bytes.
+        elsewhere: how to use another disk, in English and Arabic.
+    """
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if free < needed:
         raise AssetError(
             f"{existing} has {free / 1e6:.0f} MB free but {needed / 1e6:.0f} MB are needed. "
-            "Free some space or set BIMEDIX2_CACHE to a folder on another disk.",
+            f"Free some space or {elsewhere[0]}.",
             f"المساحة الحرة في {existing} هي {free / 1e6:.0f} MB والمطلوب {needed / 1e6:.0f} MB. "
-            "أفرغ بعض المساحة أو اضبط BIMEDIX2_CACHE على مجلد في قرص آخر.",
+            f"أفرغ بعض المساحة أو {elsewhere[1]}.",
             code="no_disk_space",
         )
 

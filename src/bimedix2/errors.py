@@ -62,6 +62,12 @@ class AssetError(BiMediX2Error):
     code = "bad_asset"
 
 
+class DataError(BiMediX2Error):
+    """A data set cannot be fetched or unpacked. ``code`` says what is wrong."""
+
+    code = "bad_data"
+
+
 class ConfigError(BiMediX2Error):
     """A recipe or an option is wrong."""
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from bimedix2.evaluate.families.report import FAMILY
-from bimedix2.evaluate.metrics import meteor as meteor_module
-from bimedix2.evaluate.metrics import neural
+from bimedix2.evaluate.metrics import neural, wordnet
 from bimedix2.evaluate.metrics.findings import finding_f1, findings
 from bimedix2.evaluate.metrics.meteor import meteor, meteor_exact, wordnet_missing
 from bimedix2.evaluate.metrics.overlap import bleu, chrf, rouge_l
@@ -78,7 +77,7 @@ def test_missing_weights_are_said_and_never_replaced(monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(neural, "_cached", lambda repository: None)
     monkeypatch.setattr(neural, "_radgraph", lambda: None)
-    monkeypatch.setattr(meteor_module, "DEBIAN", tmp_path)
+    monkeypatch.setattr(wordnet, "DEBIAN", tmp_path)
     reasons = FAMILY.unavailable()
     assert {"bertscore", "chexbert", "radgraph_f1", "radcliq"} <= set(reasons)
     assert all(english and arabic for english, arabic in reasons.values())

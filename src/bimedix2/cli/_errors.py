@@ -16,10 +16,11 @@ from bimedix2.errors import BiMediX2Error
 INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 # What to install when an import fails: the extra that brings the package.
 _EXTRA_OF = {
-    **dict.fromkeys(("torch", "transformers", "peft", "safetensors", "gguf", "psutil"), "ask"),
+    **dict.fromkeys(("torch", "transformers", "peft", "safetensors", "gguf", "psutil", "huggingface_hub"), "ask"),
     **dict.fromkeys(("pydicom", "pylibjpeg", "jpeg_ls", "libjpeg", "openjpeg"), "dicom"),
     "pyarrow": "data",
-    "sklearn": "evaluate",
+    **dict.fromkeys(("httpx", "sklearn"), "evaluate"),
+    **dict.fromkeys(("lm_eval", "inspect_ai"), "harness"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import ask, chat, data, doctor, evaluate, models, pull, report, score, train
+from . import ask, chat, data, doctor, evaluate, harness, models, overlap, pull, report, score, train
 from ._errors import GuardedGroup
 
 _HELP = """BiMediX2: an Arabic-English medical vision-language assistant.
@@ -58,8 +58,9 @@ app.command("export")(models.export)
 app.command("train")(train.train)
 app.command("doctor")(doctor.doctor)
 
-data_app = new_typer("Look at, build and convert data sets of records.")
+data_app = new_typer("Look at, fetch, build and convert data sets.")
 data_app.command("show")(data.show)
+data_app.command("fetch")(data.fetch)
 data_app.command("build-nano")(data.build_nano)
 data_app.command("convert")(data.convert)
 app.add_typer(data_app, name="data")
@@ -68,3 +69,13 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("score")(score.score)
 app.command("compare")(score.compare)
 app.command("report")(report.report)
+app.command("overlap")(overlap.overlap)
+
+harness_app = new_typer("Exchange with other evaluation harnesses; score --format reads their predictions.")
+harness_app.command("lm-eval-tasks")(harness.lm_eval_tasks)
+harness_app.command(
+    "lm-eval-run",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)(harness.lm_eval_run)
+harness_app.command("inspect")(harness.inspect)
+app.add_typer(harness_app, name="harness")

@@ -1,4 +1,4 @@
-"""``bimedix2 data``: look at a sample, build nano's training set, convert between formats."""
+"""``bimedix2 data``: look at a sample, fetch, build nano's training set, convert between formats."""
 
 from __future__ import annotations
 
@@ -58,6 +58,54 @@ def _setup(model: str) -> ChatSetup:
     from bimedix2.model import load_bundle
 
     return load_bundle(model, device="cpu")
+
+
+def fetch(
+    tasks: Annotated[list[str], typer.Argument(help="Tasks of `bimedix2 evaluate`, PREFIX* or all.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the data sets, one folder each.")] = Path("data"),
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of the data set; for one data set alone.")
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only files that fit, such as 'data/test-*'; may be repeated.")
+    ] = None,
+) -> None:
+    """Fetch the data sets of evaluation tasks from the Hugging Face Hub; the commit is kept in hub.json.
+
+    تنزيل مجموعات بيانات مهام التقييم من منصة Hugging Face مع حفظ رقم الإصدار في hub.json.
+    """
+    from bimedix2.errors import BiMediX2Error, ConfigError
+    from bimedix2.evaluate.download import fetch as fetch_source
+    from bimedix2.evaluate.download import sources
+    from bimedix2.evaluate.registry import find_tasks
+
+    from ._errors import report
+    from ._terminal import tell
+
+    chosen = find_tasks(tasks)
+    for task in chosen:
+        if not task.hub:
+            tell(
+                f"{task.name} is not on the Hub ({task.licence}); `bimedix2 evaluate {task.name}` says where to get it",
+                f"{task.name} غير موجودة على المنصة ({task.licence})؛ يبين bimedix2 evaluate {task.name} مصدرها",
+            )
+    found = sources(chosen)
+    if not found or (revision and len(found) > 1):
+        raise ConfigError(
+            "None of these tasks is on the Hub." if not found else "--revision goes with one data set; name one task.",
+            "لا توجد أي من هذه المهام على المنصة." if not found else "الخيار --revision لمجموعة واحدة؛ سم مهمة واحدة.",
+        )
+    failed: list[BiMediX2Error] = []
+    for source in found:
+        try:
+            held = fetch_source(source, data, revision=revision, include=include or (), tell=tell)
+        except BiMediX2Error as error:
+            failed.append(error)
+            report(error)
+        else:
+            typer.echo(f"{data / source.folder}  {source.hub} @ {held.commit}  {len(held.files)} files")
+    if failed:
+        raise typer.Exit(failed[0].exit_status)
 
 
 def build_nano(

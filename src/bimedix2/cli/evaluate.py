@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from . import _engines as e
+from . import _judge as j
 from . import _options as o
+
+if TYPE_CHECKING:
+    from bimedix2.evaluate.judge.judge import Judge
+    from bimedix2.evaluate.runner import RunOptions
+    from bimedix2.evaluate.schema import Engine, Task
 
 
 class Languages(StrEnum):
@@ -33,8 +41,14 @@ LANGUAGES: dict[Languages, tuple[Literal["en", "ar"], ...]] = {
     Languages.both: ("en", "ar"),
 }
 DataRoot = Annotated[Path, typer.Option(help="Folder that holds the data sets, one folder each.")]
+Out = Annotated[Path, typer.Option(help="Folder of the run; replies in it are not asked again.")]
+Controls = Annotated[
+    bool, typer.Option(help="Also ask without image and with shuffled images, and answer without a model.")
+]
+Requested = Annotated[Request, typer.Option(help="Multiple choice: score the options, or generate a reply.")]
 
 
+@j.takes_judge
 def evaluate(
     tasks: Annotated[
         list[str] | None,
@@ -48,17 +62,22 @@ def evaluate(
     limit: Annotated[int | None, typer.Option(help="Only N items a task, the same in both languages.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Seed of --limit and of the intervals.")] = 0,
     batch: Annotated[int, typer.Option(help="Samples per batch.", min=1)] = 16,
-    controls: Annotated[
-        bool, typer.Option(help="Also ask without image and with shuffled images, and answer without a model.")
-    ] = True,
-    request: Annotated[
-        Request, typer.Option(help="Multiple choice: score the options, or generate a reply.")
-    ] = Request.auto,
+    controls: Controls = True,
+    request: Requested = Request.auto,
     mode: Annotated[list[str] | None, typer.Option(help="Scoring mode; may be repeated.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run; replies in it are not asked again.")] = Path(
-        "runs/evaluate"
-    ),
+    out: Out = Path("runs/evaluate"),
     json_output: Annotated[bool, typer.Option("--json", help="Print results.json instead of tables.")] = False,
+    download: Annotated[bool, typer.Option("--download", help="First fetch missing data sets from the Hub.")] = False,
+    endpoint: e.Address = "",
+    api_key_env: e.KeyVariable = e.DEFAULT_KEY,
+    concurrency: e.Concurrency = 8,
+    timeout: e.Timeout = 120,
+    price_in: e.PriceIn = None,
+    price_out: e.PriceOut = None,
+    budget: e.Budget = None,
+    body: e.Body = "",
+    system_role: e.SystemRole = True,
+    judge: j.JudgeOptions = j.NO_JUDGE,
 ) -> None:
     """Ask a model the questions of benchmarks in English and Arabic; every reply is kept and can be looked at.
 
@@ -68,42 +87,79 @@ def evaluate(
         _list_tasks()
         return
     from bimedix2.evaluate.controls import CONDITIONS, MODEL
-    from bimedix2.evaluate.engines.local import LocalEngine
     from bimedix2.evaluate.registry import find_tasks
-    from bimedix2.evaluate.report.page import write_report
-    from bimedix2.evaluate.runner import Notes, RunOptions, ask_all, plan
-    from bimedix2.evaluate.scoring import results_of
+    from bimedix2.evaluate.runner import RunOptions
 
-    from ._terminal import say
-    from .ask import load_assistant
-
-    names = [name.partition(":")[0] for name in tasks]
-    chosen = find_tasks(names)
+    chosen = find_tasks([name.partition(":")[0] for name in tasks])
+    server = e.Server(endpoint, api_key_env, concurrency, timeout, price_in, price_out, budget, body, system_role)
+    engine = e.engine_of(model, adapter, server, out)
     options = RunOptions(
         languages=LANGUAGES[lang],
         split=split,
         splits={name: part for name, _, part in (item.partition(":") for item in tasks) if part},
         limit=limit,
         seed=seed,
-        batch=batch,
+        batch=max(batch, concurrency) if endpoint else batch,
         conditions=CONDITIONS if controls else (MODEL,),
         request=request.value,
     )
-    answering = LocalEngine(model, identity(model, adapter), lambda: load_assistant(model, adapter))
+    if download:
+        _fetch_missing(chosen, options, data)
+    results, complete = _run(chosen, engine, options, data, out, mode or (), j.judge_of(judge, out / j.USAGE))
+    _print(results, json_output)
+    if not complete:
+        raise typer.Exit(3)
+
+
+def _fetch_missing(tasks: Sequence[Task], options: RunOptions, data: Path) -> None:
+    """What cannot be fetched is told here and skipped by the run."""
+    from bimedix2.evaluate.download import fetch_missing
+    from bimedix2.evaluate.runner import split_of
+
+    from ._terminal import tell
+
+    def needed(task: Task) -> list[str]:
+        return [part for part in (split_of(task, options), task.train_split) if part]
+
+    fetch_missing(tasks, data, needed, tell)
+
+
+def _run(
+    tasks: Sequence[Task],
+    engine: Engine,
+    options: RunOptions,
+    data: Path,
+    out: Path,
+    modes: Sequence[str],
+    judge: Judge | None,
+) -> tuple[dict[str, Any], bool]:
+    """Ask, score and write the report: ``results.json``, and whether every question was asked."""
+    from bimedix2.evaluate.report.page import write_report
+    from bimedix2.evaluate.runner import Notes, ask_all, plan
+    from bimedix2.evaluate.scoring import results_of
+
+    from ._errors import report
+    from ._terminal import say, tell
+
     notes = Notes()
-    jobs = list(plan(chosen, answering, data, out, options, notes))
+    jobs = list(plan(tasks, engine, data, out, options, notes))
     _say_notes(notes, say)
     try:
-        complete = ask_all(jobs, answering, data, options, say)
+        complete = ask_all(jobs, engine, data, options, say, notes)
     except KeyboardInterrupt:
         say("stopped; scoring what has been answered")
         complete = False
-    results = results_of(jobs, answering.name, options, out, mode or (), notes)
+    complete = j.judge_run(jobs, judge, out, modes, notes, ask=complete) and complete
+    if notes.stopped is not None:
+        report(notes.stopped)
+    used = e.usage_of(engine)
+    results = results_of(jobs, engine.name, options, out, modes, notes, e.as_json(used))
     page, _ = write_report([out], data)
-    _print(results, json_output)
     say(f"report: {page}")
-    if not complete:
-        raise typer.Exit(3)
+    j.tell_run(results)
+    if used is not None:
+        tell(*e.usage_line(used))
+    return results, complete
 
 
 def _say_notes(notes: Any, say: Any) -> None:

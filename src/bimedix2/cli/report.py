@@ -24,6 +24,14 @@ def report(
     """
     from bimedix2.evaluate.report.page import write_report
 
+    from ._terminal import tell
+
     root = data if data.is_dir() else None
-    for path in write_report(runs, root, language=lang.value, samples=samples, images=images):
+    paths = write_report(runs, root, language=lang.value, samples=samples, images=images)
+    if root is None and images:
+        tell(
+            f"The page has no images, for there is no folder {data}. Give the data sets' folder with --data.",
+            f"الصفحة بلا صور لأن المجلد {data} غير موجود. أعط مجلد البيانات بالخيار --data.",
+        )
+    for path in paths:
         typer.echo(path)

@@ -3,62 +3,106 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bimedix2.errors import ConfigError
+from bimedix2.errors import ConfigError, RecordError
+
+from . import _judge as j
+
+if TYPE_CHECKING:
+    from bimedix2.evaluate.schema import Scored
 
 
+@j.takes_judge
 def score(
     task: Annotated[str, typer.Argument(help="A task, or a family such as vqa, choice or report.")],
     predictions: Annotated[
         Path, typer.Option(help="JSON lines: id, prediction, reference; optional question, language, options.")
     ],
+    file_format: Annotated[
+        str,
+        typer.Option("--format", help="auto, jsonl, or a harness: lm-eval, lmms-eval, medevalkit, multimedeval."),
+    ] = "auto",
+    skip_bad: Annotated[bool, typer.Option(help="Leave out rows that cannot be read, and count them.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Also write the rows as JSON lines there.")] = None,
     mode: Annotated[str, typer.Option(help="Scoring mode; the family's default if not given.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
     per_sample: Annotated[Path | None, typer.Option(help="Also write the score of every row there.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    judge: j.JudgeOptions = j.NO_JUDGE,
 ) -> None:
     """Score stored predictions of any system.
 
     تقييم إجابات محفوظة من أي نظام.
     """
-    from bimedix2.evaluate.predictions import read_predictions
+    from bimedix2.evaluate.importing import check_option_texts, find_importer, import_predictions, save_predictions
     from bimedix2.evaluate.registry import check_mode, find_family
-    from bimedix2.evaluate.scoring import as_json, default_modes, empty_value, score_replies, unavailable
+    from bimedix2.evaluate.scoring import as_json, default_modes, empty_value, judge_part, score_replies, unavailable
     from bimedix2.evaluate.statistics import summarize
     from bimedix2.evaluate.store import write_lines
 
     family = find_family(task)
     chosen = check_mode(family, mode) if mode else default_modes(family)[0]
-    samples, replies = read_predictions(predictions)
-    scored = score_replies(family, samples, replies, chosen)
+    importer = find_importer(predictions, file_format)
+    bad: list[RecordError] = []
+    samples, replies = import_predictions(predictions, importer, bad if skip_bad else None)
+    check_option_texts(family, chosen, samples, predictions)
+    _say_left_out(bad, len(samples))
+    if save is not None:
+        save_predictions(save, samples, replies)
+    judged = j.judge_predictions(family, samples, replies, chosen, judge, predictions)
+    scored = score_replies(family, samples, judged.replies, chosen)
     if per_sample is not None:
         write_lines(per_sample, scored)
-    languages = dict.fromkeys(sample.language for sample in samples)
     empty = empty_value(family, chosen)
-    report: dict[str, Any] = {"family": family.name, "mode": chosen, "languages": {}}
-    for language in languages:
+    report: dict[str, Any] = {
+        "family": family.name,
+        "mode": chosen,
+        "format": importer.name,
+        "bad_rows": {"n": len(bad), "first": [str(error) for error in bad[:5]]},
+        "languages": {},
+    }
+    for language in dict.fromkeys(sample.language for sample in samples):
         own = [row for row in scored if row.language == language]
-        report["languages"][language] = {
-            "n": len(own),
-            "unparsed": sum(not row.parsed for row in own),
-            "refused": sum(row.refused for row in own),
-            "metrics": as_json(summarize(own, family.composites, empty=empty, seed=seed)),
-        }
+        summary = as_json(summarize(own, family.composites, empty=empty, seed=seed))
+        report["languages"][language] = {**_counts(own), "metrics": summary}
     whole = summarize(scored, family.composites, empty=empty, seed=seed)
-    report |= {"n": len(scored), "metrics": as_json(whole), "unavailable": unavailable(family)}
+    report |= {"n": len(scored), "metrics": as_json(whole), "unavailable": unavailable(family, judged.replies, chosen)}
+    report |= judge_part(family, samples, judged.replies, scored, chosen, judged.about)
     if json_output:
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
-        return
+    else:
+        _print(report)
+    j.end(judged, report)
+
+
+def _counts(rows: Sequence[Scored]) -> dict[str, int]:
+    unparsed, refused = sum(not row.parsed for row in rows), sum(row.refused for row in rows)
+    return {"n": len(rows), "unparsed": unparsed, "refused": refused}
+
+
+def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
 
     from ._tables import metrics_table
 
     columns = {f"{language} (n = {part['n']})": part["metrics"] for language, part in report["languages"].items()}
-    Console().print(metrics_table(f"{family.name}, mode {chosen}", columns))
+    Console().print(metrics_table(f"{report['family']}, mode {report['mode']}", columns))
+
+
+def _say_left_out(bad: list[RecordError], kept: int) -> None:
+    """What of the file was not scored, on stderr: a figure must not hide it."""
+    from ._terminal import tell
+
+    if bad:
+        tell(
+            f"{len(bad)} rows left out, {kept} scored; the first: {bad[0].message}",
+            f"تُرك من الصفوف {len(bad)} وقُيم {kept}؛ أولها: {bad[0].message_ar}",
+        )
 
 
 def compare(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
-from .schema import Reply, Sample
+from bimedix2.records.schema import Language
+
+from .schema import Reply, Sample, Task
 
 MODEL, BLIND, SHUFFLED, MAJORITY, LOOKUP = "model", "blind", "shuffled", "majority", "lookup"
 ASKED = (MODEL, BLIND, SHUFFLED)
@@ -48,6 +51,11 @@ def _shuffled(samples: Sequence[Sample]) -> list[Sample]:
 
 def _rank(images: tuple[str, ...]) -> str:
     return hashlib.sha256("\0".join(images).encode()).hexdigest()
+
+
+def training(task: Task, root: Path, language: Language) -> list[Sample]:
+    """What a baseline may learn from: the readable rows of the task's training split, none if it has no such split."""
+    return list(task.samples(root, language, task.train_split, [])) if task.train_split else []
 
 
 def majority_replies(train: Sequence[Sample], samples: Sequence[Sample]) -> list[Reply]:

@@ -10,6 +10,7 @@ from types import ModuleType
 
 from bimedix2.errors import ConfigError
 
+from .importers._base import Importer
 from .schema import Family, Task
 
 
@@ -28,6 +29,12 @@ def all_tasks() -> dict[str, Task]:
 def all_families() -> dict[str, Family]:
     """Every scoring family by name."""
     return {module.FAMILY.name: module.FAMILY for module in _modules("families") if hasattr(module, "FAMILY")}
+
+
+@cache
+def all_importers() -> dict[str, Importer]:
+    """Every format of prediction files by the name of ``--format``."""
+    return {module.IMPORTER.name: module.IMPORTER for module in _modules("importers")}
 
 
 def find_tasks(names: list[str]) -> list[Task]:

@@ -8,15 +8,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from bimedix2.errors import BiMediX2Error, ConfigError, RecordError
 from bimedix2.records.schema import Language
 
-from .controls import ASKED, LOOKUP, MAJORITY, applies, lookup_replies, majority_replies, under
-from .schema import Engine, Reply, Sample, Task
+from .controls import ASKED, LOOKUP, MAJORITY, applies, lookup_replies, majority_replies, training, under
+from .schema import Engine, Reply, RunStopped, Sample, Task, Verdict
 from .store import StoredReply, TaskFolder, reply_key, write_lines
 
 Say = Callable[[str], None]
@@ -58,6 +58,8 @@ class Job:
         folder: where replies go.
         keys: one per sample.
         replies: by key; complete unless the run was cut short.
+        verdicts: sample id -> what a judge said, see :mod:`bimedix2.evaluate.judge.judging`.
+        judge: what judged and what it cost; empty without one.
     """
 
     task: Task
@@ -69,6 +71,8 @@ class Job:
     folder: TaskFolder
     keys: list[str] = field(default_factory=list)
     replies: dict[str, Reply] = field(default_factory=dict)
+    verdicts: dict[str, tuple[Verdict, ...]] = field(default_factory=dict)
+    judge: dict[str, Any] = field(default_factory=dict)
 
     def missing(self) -> list[tuple[str, Sample]]:
         """Samples without a good reply, one per key: equal questions are asked once."""
@@ -83,7 +87,9 @@ class Job:
         """The reply to each sample, under the sample's own id."""
         replies = (self.replies.get(key) for key in self.keys)
         return [
-            msgspec.structs.replace(reply, id=sample.id) if reply is not None else None
+            msgspec.structs.replace(reply, id=sample.id, verdicts=self.verdicts.get(sample.id, ()))
+            if reply is not None
+            else None
             for reply, sample in zip(replies, self.samples, strict=True)
         ]
 
@@ -95,10 +101,12 @@ class Notes:
     Attributes:
         skipped: (task, language) -> why there is nothing to ask, such as a missing file.
         bad_rows: (task, language) -> errors of rows that were left out.
+        stopped: why the engine could not go on, such as a used-up budget.
     """
 
     skipped: dict[tuple[str, Language], BiMediX2Error] = field(default_factory=dict)
     bad_rows: dict[tuple[str, Language], list[RecordError]] = field(default_factory=dict)
+    stopped: BiMediX2Error | None = None
 
 
 def plan(
@@ -134,7 +142,7 @@ def plan(
         folder = TaskFolder(run, task.name, language)
         folder.write_samples(samples)
         for condition in options.conditions:
-            if applies(condition, samples) and not (condition == LOOKUP and not task.train_split):
+            if applies(condition, samples) and not (condition == LOOKUP and not training(task, root, language)):
                 yield _job(task, language, split, condition, samples, folder, engine, root, options)
     if made and notes is not None and len(notes.skipped) == made:
         raise next(iter(notes.skipped.values()))
@@ -177,7 +185,7 @@ def _job(
         job.replies = {key: reply for key, reply in stored.items() if key in wanted}
     else:
         job.keys = [sample.id for sample in seen]
-        train = list(task.samples(root, language, task.train_split, [])) if task.train_split else []
+        train = training(task, root, language)
         given = majority_replies(train, seen) if condition == MAJORITY else lookup_replies(train, seen)
         job.replies = {reply.id: reply for reply in given}
         write_lines(folder.replies_path(condition), given)
@@ -219,12 +227,15 @@ def _limited(samples: list[Sample], options: RunOptions) -> list[Sample]:
     return [sample for sample in samples if sample.id in kept]
 
 
-def ask_all(jobs: Sequence[Job], engine: Engine, root: Path, options: RunOptions, say: Say) -> bool:
+def ask_all(
+    jobs: Sequence[Job], engine: Engine, root: Path, options: RunOptions, say: Say, notes: Notes | None = None
+) -> bool:
     """Ask what is missing, batch by batch; every batch is on disk before the next one starts.
 
     Returns:
         Whether every job was carried through. It is not when several batches in a row brought nothing but
-        errors, as when an endpoint has gone away: what was answered stays, and the same command goes on later.
+        errors, as when an endpoint has gone away, or when the engine cannot go on (``notes`` then holds the reason,
+        which is raised without them): what was answered stays, and the same command goes on later.
     """
     work = [(job, job.missing()) for job in jobs if job.condition in ASKED]
     total, done, failed, started = sum(len(missing) for _, missing in work), 0, 0, time.monotonic()
@@ -233,22 +244,35 @@ def ask_all(jobs: Sequence[Job], engine: Engine, root: Path, options: RunOptions
         say(f"{stored} replies are stored already, {total} to go")
     for job, missing in work:
         for batch in _batched(missing, options.batch):
-            replies = answer_batch(engine, [sample for _, sample in batch], root, job)
-            rows = [_stored(key, reply) for (key, _), reply in zip(batch, replies, strict=True)]
-            job.folder.add_replies(job.condition, rows)
-            job.replies |= {row.key: row for row in rows}
+            try:
+                replies = answer_batch(engine, [sample for _, sample in batch], root, job)
+            except RunStopped as stop:
+                _keep(job, batch, stop.replies)
+                if notes is None or not isinstance(stop.reason, BiMediX2Error):
+                    raise stop.reason from stop
+                notes.stopped = stop.reason
+                return False
+            _keep(job, batch, replies)
             done += len(batch)
             left = (time.monotonic() - started) / done * (total - done)
-            errors = sum(bool(reply.error) for reply in replies)
+            errors = [reply.error for reply in replies if reply.error]
             say(
                 f"{job.task.name} {job.language} {job.condition}: {done}/{total} replies, {left / 60:.1f} min left"
-                + (f", {errors} errors in this batch ({replies[-1].error})" if errors else "")
+                + (f", {len(errors)} errors in this batch ({errors[-1]})" if errors else "")
             )
-            failed = failed + 1 if errors == len(batch) else 0
+            failed = failed + 1 if len(errors) == len(batch) else 0
             if failed >= _MAX_FAILED_BATCHES:
                 say(f"{failed} batches in a row failed; stopping here. The same command asks only what is missing.")
                 return False
     return True
+
+
+def _keep(job: Job, batch: Sequence[tuple[str, Sample]], replies: Sequence[Reply]) -> None:
+    """Store the replies to some or all samples of a batch."""
+    keys = {sample.id: key for key, sample in batch}
+    rows = [StoredReply(key=keys[reply.id], **msgspec.structs.asdict(reply)) for reply in replies]
+    job.folder.add_replies(job.condition, rows)
+    job.replies |= {row.key: row for row in rows}
 
 
 def _batched(items: Sequence[tuple[str, Sample]], size: int) -> Iterator[tuple[tuple[str, Sample], ...]]:
@@ -273,7 +297,3 @@ def answer_batch(engine: Engine, samples: Sequence[Sample], root: Path, job: Job
 def _describe(error: BaseException) -> str:
     code = error.code if isinstance(error, BiMediX2Error) else type(error).__name__
     return f"{code}: {error}"
-
-
-def _stored(key: str, reply: Reply) -> StoredReply:
-    return StoredReply(key=key, **msgspec.structs.asdict(reply))

@@ -48,6 +48,24 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     context: str = ""
 
 
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a judge said about one reply.
+
+    Attributes:
+        question: which of the judge's questions it answers, such as ``fixed/model_first``.
+        repeat: number of the repetition, from 0.
+        text: the judge's raw reply.
+        scores: of the reference and of the model, where they are given instead of a text.
+        label: ``agree``, ``disagree`` or ``neutral``, where it is given instead of a text.
+    """
+
+    question: str
+    repeat: int = 0
+    text: str = ""
+    scores: tuple[float, float] | None = None
+    label: str = ""
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a model gave back for one sample.
 
@@ -58,6 +76,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tokens: generated tokens.
         seconds: share of the batch's time.
         error: why there is no reply, ``code: message``; such a sample counts as wrong and is reported.
+        verdicts: of a judge, for the families that need one.
     """
 
     id: str
@@ -66,6 +85,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tokens: int = 0
     seconds: float = 0.0
     error: str = ""
+    verdicts: tuple[Verdict, ...] = ()
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -112,6 +132,19 @@ class Family(Protocol):
         ...
 
 
+class RunStopped(Exception):  # noqa: N818 -- a way to end, not a fault of its own
+    """An engine cannot go on within a batch; what it had answered by then comes along and is kept.
+
+    Attributes:
+        reason: why: an error that every further sample would meet too, or an interrupt.
+        replies: to those samples of the batch that were answered.
+    """
+
+    def __init__(self, reason: BaseException, replies: Sequence[Reply]) -> None:
+        super().__init__(str(reason))
+        self.reason, self.replies = reason, list(replies)
+
+
 ReadSamples = Callable[[Path, Language, str], Iterator[Sample | RecordError]]
 """(data root, language, split) -> samples, lazily; in place of a bad row its error, naming file, row and field.
 
@@ -126,7 +159,7 @@ class Task:
     Attributes:
         name: as on the command line.
         family: name of the scoring family.
-        read: reads the samples of one language and split from the original files.
+        read: reads the samples of one language and split from the original files, else from the Hub's.
         languages: languages it can be asked in.
         splits: the first is the default.
         train_split: split that answers without a model may learn from (majority answer, nearest question), or ``""``.
@@ -135,6 +168,8 @@ class Task:
         title: name in both languages.
         licence: of the data.
         hub: id of the data set on the Hub that the same adapter reads once downloaded, or ``""``.
+        hub_files: patterns of the files there that it reads; all data files if empty.
+        folder: of its files, below the data root; the name if empty.
         table: table of the paper that it belongs to, such as ``"2"``, or ``""``.
     """
 
@@ -149,6 +184,8 @@ class Task:
     title: Mapping[Language, str] = field(default_factory=dict)
     licence: str = ""
     hub: str = ""
+    hub_files: tuple[str, ...] = ()
+    folder: str = ""
     table: str = ""
 
     def samples(
@@ -184,7 +221,11 @@ class Engine(Protocol):
     fingerprint: str
 
     def generate(self, samples: Sequence[Sample], root: Path, max_new_tokens: int) -> list[Reply]:
-        """Free-text replies, in order; a sample that fails gives a reply with ``error`` set."""
+        """Free-text replies, in order; a sample that fails gives a reply with ``error`` set.
+
+        Raises:
+            RunStopped: no further sample can be answered, and some of these were.
+        """
         ...
 
     def option_scores(self, samples: Sequence[Sample], root: Path) -> list[Reply]:

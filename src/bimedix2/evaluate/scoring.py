@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,22 @@ def default_modes(family: Family) -> tuple[Mode, ...]:
     return modes
 
 
+def modes_of(family: Family, modes: Sequence[Mode]) -> tuple[Mode, ...]:
+    """Those of ``modes`` that a family has; its defaults if it has none of them."""
+    return tuple(mode for mode in modes if mode in family.modes) or default_modes(family)
+
+
 def empty_value(family: Family, mode: Mode) -> float | None:
     """What a mode prints for a metric without samples: nothing, or 0 where it copies a harness that does."""
     values: dict[Mode, float] = getattr(family, "empty_values", {})
     return values.get(mode)
 
 
-def unavailable(family: Family) -> dict[str, dict[str, str]]:
-    """Metrics that cannot be had here, with the reason in both languages."""
+def unavailable(family: Family, replies: Sequence[Reply] = (), mode: Mode = "") -> dict[str, dict[str, str]]:
+    """Metrics that cannot be had here, or not for these replies, with the reason in both languages."""
     reasons: dict[str, tuple[str, str]] = getattr(family, "unavailable", dict)()
+    if hasattr(family, "unjudged"):
+        reasons = reasons | family.unjudged(replies, mode)
     return {name: {"en": en, "ar": ar} for name, (en, ar) in reasons.items()}
 
 
@@ -57,10 +65,12 @@ def results_of(
     run: Path,
     modes: Sequence[Mode],
     notes: Notes | None = None,
+    usage: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Score every job, write ``scored-….jsonl`` and ``results.json``.
 
-    Samples without a reply (the run was cut short) are left out and make the result ``partial``.
+    Samples without a reply (the run was cut short) are left out and make the result ``partial``. ``usage`` is what a
+    paid engine used, and goes into the file as it is.
     """
     rows: list[dict[str, Any]] = []
     kept: Kept = {}
@@ -73,17 +83,20 @@ def results_of(
             continue
         samples, replies = [sample for sample, _ in pairs], [reply for _, reply in pairs]
         job.folder.write_answers(job.condition, replies)
-        for mode in [mode for mode in modes if mode in family.modes] or default_modes(family):
+        for mode in modes_of(family, modes):
             scored = score_replies(family, samples, replies, mode)
             job.folder.write_scored(job.condition, mode, scored)
             kept[job.task.name, job.language, mode, job.condition] = (scored, family)
             rows.append(_row(job, family, mode, scored, replies, options))
+            rows[-1] |= judge_part(family, samples, replies, scored, mode, job.judge)
+            partial = partial or bool(rows[-1].get("judge", {}).get("missing"))
     content = {
         "model": model,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "signature": f"bimedix2 {__version__}|seed {options.seed}|limit {options.limit or 'none'}",
         "partial": partial,
         **_noted(notes or Notes()),
+        **({"usage": dict(usage)} if usage is not None else {}),
         "rows": rows,
         "comparisons": [*_against_controls(kept, options.seed), *_language_gap(kept, options.seed)],
     }
@@ -92,8 +105,10 @@ def results_of(
 
 
 def _noted(notes: Notes) -> dict[str, Any]:
-    """What of the data could not be used, with the first few bad rows named."""
+    """What of the data could not be used, with the first few bad rows named, and why the run ended early."""
+    stopped = notes.stopped
     return {
+        **({"stopped": {"en": str(stopped), "ar": stopped.message_ar}} if stopped is not None else {}),
         "skipped": [
             {"task": task, "language": language, "reason": {"en": str(error), "ar": error.message_ar}}
             for (task, language), error in notes.skipped.items()
@@ -125,9 +140,23 @@ def _row(
         "refused": sum(row.refused for row in scored),
         "seconds": round(sum(reply.seconds for reply in replies), 2),
         "metrics": as_json(summary),
-        "unavailable": unavailable(family),
+        "unavailable": unavailable(family, replies, mode),
         "by_group": _by_group(scored, family, options.seed) if job.condition == MODEL else {},
     }
+
+
+def judge_part(
+    family: Family,
+    samples: Sequence[Sample],
+    replies: Sequence[Reply],
+    scored: Sequence[Scored],
+    mode: Mode,
+    judge: Mapping[str, Any],
+) -> dict[str, Any]:
+    """``{"judge": …}``: what judged and how it fared, for the families that need it."""
+    if not hasattr(family, "judging"):
+        return {}
+    return {"judge": {**judge, **family.judging(samples, replies, scored, mode, configured=bool(judge))}}
 
 
 def as_json(summary: dict[str, Metric]) -> dict[str, dict[str, float | int | None]]:
@@ -136,20 +165,27 @@ def as_json(summary: dict[str, Metric]) -> dict[str, dict[str, float | int | Non
 
 
 def _by_group(scored: Sequence[Scored], family: Family, seed: int) -> dict[str, dict[str, Any]]:
-    """Figures of every category with at least five samples."""
+    """Figures of every category with at least five samples.
+
+    A metric about whole clusters (``family.cluster_metrics``) is left out where a category cuts through them.
+    """
     members: dict[str, list[Scored]] = {}
     for row in scored:
         for name, value in row.group.items():
             if value:
                 members.setdefault(f"{name}={value}", []).append(row)
-    return {
-        name: {
-            "n": len(own),
-            "metrics": as_json(summarize(own, family.composites, seed=seed, rounds=_GROUP_ROUNDS)),
-        }
-        for name, own in sorted(members.items())
-        if len(own) >= _MIN_GROUP
-    }
+    sizes = Counter(row.cluster or row.id for row in scored)
+    whole: frozenset[str] = getattr(family, "cluster_metrics", frozenset())
+    result: dict[str, dict[str, Any]] = {}
+    for name, own in sorted(members.items()):
+        if len(own) < _MIN_GROUP:
+            continue
+        inside = Counter(row.cluster or row.id for row in own)
+        cut = whole if any(sizes[cluster] != count for cluster, count in inside.items()) else frozenset()
+        summary = summarize(own, family.composites, seed=seed, rounds=_GROUP_ROUNDS)
+        metrics = {metric: value for metric, value in as_json(summary).items() if metric not in cut}
+        result[name] = {"n": len(own), "metrics": metrics}
+    return result
 
 
 Kept = dict[tuple[str, Language, Mode, str], tuple[list[Scored], Family]]

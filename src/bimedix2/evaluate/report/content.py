@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bimedix2.evaluate.controls import CONDITIONS, MODEL
 from bimedix2.evaluate.registry import all_families, all_tasks
 from bimedix2.records.schema import Language
-from bimedix2.text import isolate_ltr
+from bimedix2.text import isolate_ltr, strip_bidi_controls
 
-from .charts import COLOURS, Bar, Series, bars, radar
-from .published import Bilingual, PublishedRow, Table, own_row, published
+from .published import Bilingual
 from .strings import TEXTS
 
 Row = Mapping[str, Any]
 LANGUAGES: tuple[Language, ...] = ("en", "ar")
 _COPIED = ("task", "language", "split", "mode", "n", "unparsed", "refused", "errors")
 _MEAN: Bilingual = {"en": "Mean", "ar": "المتوسط"}
-_RADAR_MODELS = ("LLaVA-Med", "BiMediX2 8B", "BiMediX2 8B(-Bi)")
 
 
 def text(key: str) -> Bilingual:
@@ -44,12 +42,12 @@ def metric_title(family: str, name: str) -> Bilingual:
 
 
 def cell(metric: Row | None) -> str:
-    """``.512 [.470, .551]``, or a dash where there is no value."""
+    """``0.512 [0.470, 0.551]``, or a dash where there is no value; a line may break before the interval alone."""
     if metric is None or metric.get("value") is None:
         return "–"
     if metric.get("low") is None:
         return f"{metric['value']:.3f}"
-    return f"{metric['value']:.3f} [{metric['low']:.3f}, {metric['high']:.3f}]"
+    return f"{metric['value']:.3f} [{metric['low']:.3f},\N{NO-BREAK SPACE}{metric['high']:.3f}]"
 
 
 def overview(results: Row) -> tuple[list[str], list[dict[str, Any]]]:
@@ -57,22 +55,27 @@ def overview(results: Row) -> tuple[list[str], list[dict[str, Any]]]:
     used = {row["condition"] for row in results["rows"]}
     conditions = [condition for condition in CONDITIONS if condition in used]
     lines = []
-    for own, by_condition in _grouped(results):
-        headline = own["headline"]
+    for own, by_condition in grouped(results):
+        headline = shown_headline(own)
         lines.append(
             {
-                **{
-                    key: own[key] for key in ("task", "language", "split", "mode", "n", "unparsed", "refused", "errors")
-                },
+                **{key: own[key] for key in _COPIED},
                 "title": task_title(own["task"]),
                 "metric": metric_title(own["family"], headline),
-                "cells": {c: cell(_metric(by_condition.get(c), headline)) for c in conditions},
+                "cells": {c: cell(metric_of(by_condition.get(c), headline)) for c in conditions},
             }
         )
     return conditions, lines
 
 
-def _grouped(results: Row) -> Iterator[tuple[Row, dict[str, Row]]]:
+def shown_headline(own: Row) -> str:
+    """The headline metric, or the first with a value in a mode that does not have the headline."""
+    known = [name for name, metric in own["metrics"].items() if metric["value"] is not None]
+    headline = str(own["headline"])
+    return headline if headline in known or not known else known[0]
+
+
+def grouped(results: Row) -> Iterator[tuple[Row, dict[str, Row]]]:
     """(a row that stands for them, condition -> row) of each task, language and mode."""
     keys = dict.fromkeys((row["task"], row["language"], row["mode"]) for row in results["rows"])
     for key in keys:
@@ -81,20 +84,21 @@ def _grouped(results: Row) -> Iterator[tuple[Row, dict[str, Row]]]:
         yield by_condition.get(MODEL, rows[0]), by_condition
 
 
-def _metric(row: Row | None, name: str) -> Row | None:
+def metric_of(row: Row | None, name: str) -> Row | None:
+    """A metric of a row, if there is such a row and it has the metric."""
     return row["metrics"].get(name) if row else None
 
 
 def details(results: Row) -> list[dict[str, Any]]:
     """Every metric of every task, by condition, with categories and what is not available."""
     parts = []
-    for own, by_condition in _grouped(results):
+    for own, by_condition in grouped(results):
         conditions = [condition for condition in CONDITIONS if condition in by_condition]
         lacking = own.get("unavailable", {})
         lines = [
             {
                 "metric": metric_title(own["family"], name),
-                "cells": [cell(_metric(by_condition[c], name)) for c in conditions],
+                "cells": [cell(metric_of(by_condition[c], name)) for c in conditions],
             }
             for name in own["metrics"]
         ]
@@ -109,165 +113,104 @@ def details(results: Row) -> list[dict[str, Any]]:
                 "language": own["language"],
                 "mode": own["mode"],
                 "conditions": conditions,
-                "headline": metric_title(own["family"], own["headline"]),
                 "lines": lines,
                 "unavailable": [
                     {"metric": metric_title(own["family"], name), "reason": reason} for name, reason in lacking.items()
                 ],
-                "groups": [
-                    {"name": name, "n": part["n"], "cell": cell(part["metrics"].get(own["headline"]))}
-                    for name, part in own["by_group"].items()
-                ],
+                **_groups(own),
+                **_judging(own),
             }
         )
     return parts
 
 
-def comparisons(results: Row) -> list[dict[str, Any]]:
-    """Paired differences of the headline figures."""
+def _groups(own: Row) -> dict[str, Any]:
+    """Figures of every category, without the metrics that none of them has."""
+    groups = own["by_group"]
+    names = [name for name in own["metrics"] if any(_has(part["metrics"].get(name)) for part in groups.values())]
+    return {
+        "group_metrics": [metric_title(own["family"], name) for name in names],
+        "groups": [
+            {
+                "name": strip_bidi_controls(group),
+                "n": part["n"],
+                "cells": [cell(part["metrics"].get(name)) for name in names],
+            }
+            for group, part in groups.items()
+        ],
+    }
+
+
+def _has(metric: Row | None) -> bool:
+    return metric is not None and metric.get("value") is not None
+
+
+def _judging(own: Row) -> dict[str, Any]:
+    """Who judged and how that went, for the families that need a judge."""
+    judge = own.get("judge", {})
+    facts = [
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in judge.items()
+        if key != "notes" and value not in (None, "", [], {})
+    ]
+    return {
+        "judge": [strip_bidi_controls(fact) for fact in facts],
+        "judge_notes": [shown_reason(note["en"], note["ar"]) for note in judge.get("notes", [])],
+    }
+
+
+def control_comparisons(results: Row) -> list[dict[str, Any]]:
+    """Paired differences of the headline figures between the model and its controls."""
+    return [
+        {
+            **_compared(row, family),
+            "language": row["language"],
+            "a": text(row["a"]),
+            "b": text(row["b"]),
+        }
+        for row, family in _headline_comparisons(results, "control")
+    ]
+
+
+def language_gap(results: Row) -> list[dict[str, Any]]:
+    """Headline figures of both languages on the same items, and Arabic minus English."""
+    return [
+        {**_compared(row, family), "en": f"{row['a_value']:.3f}", "ar": f"{row['b_value']:.3f}"}
+        for row, family in _headline_comparisons(results, "language")
+    ]
+
+
+def _headline_comparisons(results: Row, kind: str) -> Iterator[tuple[Row, str]]:
     headlines = {row["task"]: (row["headline"], row["family"]) for row in results["rows"]}
-    lines = []
     for row in results["comparisons"]:
         headline, family = headlines[row["task"]]
-        if row["metric"] != headline:
-            continue
-        names = {"en": "english", "ar": "arabic"}
-        lines.append(
-            {
-                "title": task_title(row["task"]),
-                "language": row.get("language", ""),
-                "mode": row["mode"],
-                "metric": metric_title(family, headline),
-                "a": names.get(row["a"], row["a"]),
-                "b": names.get(row["b"], row["b"]),
-                "cell": f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]",
-                "p": f"{row['p']:.4f}",
-                "n": row["n"],
-            }
-        )
-    return lines
+        if row["kind"] == kind and row["metric"] == headline:
+            yield row, family
 
 
-def paper_tables(runs: Sequence[Row]) -> list[dict[str, Any]]:
-    """Published tables with a row for each run that has figures for them."""
-    content = published()
-    tables = []
-    for table in content.tables:
-        own = [row for results in runs if (row := own_row(table, results)) is not None]
-        rows = [*((row, False) for row in table.rows), *((row, True) for row in own)]
-        digits = 1 if table.scale == 100 else 3
-        tables.append(
-            {
-                "id": table.id,
-                "title": table.title,
-                "note": table.note,
-                "mode": table.mode,
-                "source": content.sources[table.source],
-                "columns": [column.title for column in table.columns],
-                "has_average": any(row.average is not None for row in table.rows),
-                "own": bool(own),
-                "rows": [_printed(row, is_own, digits) for row, is_own in rows],
-            }
-        )
-    return tables
-
-
-def _printed(row: PublishedRow, own: bool, digits: int) -> dict[str, Any]:
-    values = ["" if value is None else f"{value:.{digits}f}" for value in row.values]
-    average = "" if row.average is None else f"{row.average:.{digits}f}"
-    return {"model": row.model, "own": own, "cells": values, "average": average}
+def _compared(row: Row, family: str) -> dict[str, Any]:
+    return {
+        "title": task_title(row["task"]),
+        "mode": row["mode"],
+        "metric": metric_title(family, row["metric"]),
+        "cell": f"{row['difference']:+.3f} [{row['low']:+.3f},\N{NO-BREAK SPACE}{row['high']:+.3f}]",
+        "p": f"{row['p']:.4f}",
+        "n": row["n"],
+    }
 
 
 def left_out(results: Row) -> list[dict[str, Any]]:
     """Data sets that were skipped and bad rows, paths kept in their own order in Arabic."""
-    lines = []
-    for item in results.get("skipped", []):
-        lines.append({**item, "reason": {"en": item["reason"]["en"], "ar": isolate_ltr(item["reason"]["ar"], "rtl")}})
+    lines = [
+        {**item, "reason": shown_reason(item["reason"]["en"], item["reason"]["ar"])}
+        for item in results.get("skipped", [])
+    ]
     for item in results.get("bad_rows", []):
-        reason = {language: f"{item['n']} {text('bad_rows')[language]}: {item['first'][0]}" for language in LANGUAGES}
-        lines.append({**item, "reason": {"en": reason["en"], "ar": isolate_ltr(reason["ar"], "rtl")}})
+        texts = [f"{item['n']} {text('bad_rows')[language]}: {item['first'][0]}" for language in LANGUAGES]
+        lines.append({**item, "reason": shown_reason(*texts)})
     return lines
 
 
-def bar_charts(results: Row) -> list[dict[str, Any]]:
-    """One chart a task and language in the first mode: the model beside its controls."""
-    charts = []
-    seen: set[tuple[str, str]] = set()
-    for own, by_condition in _grouped(results):
-        if (own["task"], own["language"]) in seen:
-            continue
-        seen.add((own["task"], own["language"]))
-        values = {c: _metric(by_condition.get(c), own["headline"]) for c in CONDITIONS}
-        known = {c: value for c, value in values.items() if value and value["value"] is not None}
-        if not known:
-            continue
-        top = max(1.0, *(float(value["high"] or value["value"]) for value in known.values()))
-        charts.append(
-            {
-                "title": task_title(own["task"]),
-                "metric": metric_title(own["family"], own["headline"]),
-                "language": own["language"],
-                "mode": own["mode"],
-                "svg": {
-                    language: bars(
-                        [Bar(text(c)[language], v["value"], v["low"], v["high"]) for c, v in known.items()], top
-                    )
-                    for language in LANGUAGES
-                },
-            }
-        )
-    return charts
-
-
-def radar_charts(runs: Sequence[Row]) -> list[dict[str, Any]]:
-    """The first figure of the paper with ours, and every task's headline in both languages."""
-    charts = [_mbench_radar(runs)]
-    own = _headline_radar(runs[0])
-    return [own, *charts] if own else charts
-
-
-def _headline_radar(results: Row) -> dict[str, Any] | None:
-    values: dict[str, dict[str, float]] = {}
-    for own, by_condition in _grouped(results):
-        metric = _metric(by_condition.get(MODEL), own["headline"])
-        if metric and metric["value"] is not None and 0 <= metric["value"] <= 1:
-            values.setdefault(own["task"], {}).setdefault(own["language"], metric["value"])
-    if len(values) < 3:
-        return None
-    lines = [
-        (text(name), Series(name, [by.get(language) for by in values.values()]))
-        for language, name in (("en", "english"), ("ar", "arabic"))
-    ]
-    return _radar("radar", [task_title(task) for task in values], lines, 1.0)
-
-
-def _mbench_radar(runs: Sequence[Row]) -> dict[str, Any]:
-    """BiMed-MBench by category: the paper's strongest rows in both languages and, where there are any, ours."""
-    lines: list[tuple[Bilingual, Series]] = []
-    tables = [table for table in published().tables if table.family == "judged"]
-    for table in tables:
-        name = text("english" if table.language == "en" else "arabic")
-        rows = [row for row in table.rows if row.model in _RADAR_MODELS]
-        rows += [row for results in runs if (row := own_row(table, results)) is not None]
-        for row in rows:
-            both: Bilingual = {language: f"{row.model}, {name[language]}" for language in LANGUAGES}
-            lines.append((both, Series(row.model, row.values)))
-    return _radar("radar_mbench", [column.title for column in tables[0].columns], lines, _top(tables, lines))
-
-
-def _top(tables: Sequence[Table], lines: Sequence[tuple[Bilingual, Series]]) -> float:
-    highest = max(value or 0.0 for _, line in lines for value in line.values)
-    return 20.0 * -(-highest // 20.0) if tables else 100.0
-
-
-def _radar(
-    title: str, axes: Sequence[Bilingual], lines: Sequence[tuple[Bilingual, Series]], top: float
-) -> dict[str, Any]:
-    return {
-        "title": title,
-        "legend": [{"name": name, "colour": COLOURS[i % len(COLOURS)]} for i, (name, _) in enumerate(lines)],
-        "svg": {
-            language: radar([axis[language] for axis in axes], [line for _, line in lines], top)
-            for language in LANGUAGES
-        },
-    }
+def shown_reason(english: str, arabic: str) -> Bilingual:
+    """A message that may quote anything; in Arabic, paths and names keep their own order."""
+    return {"en": strip_bidi_controls(english), "ar": isolate_ltr(arabic, "rtl")}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from bimedix2.evaluate.controls import MODEL
+from bimedix2.evaluate.controls import CONDITIONS, MODEL
 from bimedix2.evaluate.registry import all_tasks
 from bimedix2.records.schema import Language
 
 Bilingual = dict[Language, str]
+Values = tuple[float | None, ...]
 
 
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -22,22 +23,53 @@ class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         key: unique in its table.
         title: in both languages.
+        part: heading above several columns, such as the name of a data set.
         task, metric, group: where our figure for it is; ``metric`` is empty where ours cannot be put beside it.
     """
 
     key: str
     title: Bilingual
+    part: str = ""
     task: str = ""
     metric: str = ""
     group: str = ""
 
+    def full_title(self, language: Language) -> str:
+        """Heading and title in one line."""
+        return f"{self.part} {self.title[language]}".strip()
+
 
 class PublishedRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One model in a published table; ``None`` where the source has no figure."""
+    """One model in a published table.
+
+    Attributes:
+        model: its name in the source.
+        values: one per column; ``None`` where the source has no figure, or not just one.
+        average: as printed.
+        printed: column key -> the source's text where it is not the value at the table's number of digits.
+    """
 
     model: str
-    values: tuple[float | None, ...]
+    values: Values
     average: float | None = None
+    printed: dict[str, str] = {}
+
+
+class OwnRow(NamedTuple):
+    """A run's figures in the columns of a table.
+
+    Attributes:
+        model, condition: whose figures.
+        values: one per column, at the table's scale.
+        average: see :func:`own_rows`.
+        remarks: what is not the published setting.
+    """
+
+    model: str
+    condition: str
+    values: Values
+    average: float | None
+    remarks: tuple[str, ...]
 
 
 class Table(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,6 +84,8 @@ class Table(msgspec.Struct, frozen=True, omit_defaults=True):
         scale: 100 where the table is in per cent.
         mode: our scoring mode that is comparable; the family's default if empty.
         columns, rows: the figures.
+        average_title: of the average's column, where it is not the plain mean of the others.
+        metrics_in_rows: the source has the models side by side and a row for each of ``columns``.
     """
 
     id: str
@@ -64,6 +98,13 @@ class Table(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: tuple[PublishedRow, ...]
     mode: str = ""
     note: Bilingual = {}
+    average_title: Bilingual = {}
+    metrics_in_rows: bool = False
+
+    @property
+    def digits(self) -> int:
+        """Digits after the point that the source prints."""
+        return 1 if self.scale == 100 else 3
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -76,8 +117,13 @@ class Source(msgspec.Struct, frozen=True):
 class Published(msgspec.Struct, frozen=True):
     """The whole file."""
 
+    about: str
     sources: dict[str, Source]
     tables: tuple[Table, ...]
+
+    def table(self, name: str) -> Table:
+        """The table with an id."""
+        return next(table for table in self.tables if table.id == name)
 
 
 @cache
@@ -87,40 +133,47 @@ def published() -> Published:
     return msgspec.json.decode(content, type=Published)
 
 
-def own_row(table: Table, results: Mapping[str, Any]) -> PublishedRow | None:
-    """A run's figures in the columns of a table, at the table's scale; ``None`` if it has none of them.
+def own_rows(table: Table, results: Mapping[str, Any]) -> list[OwnRow]:
+    """A run's figures in the columns of a table, the model's first and then its controls'.
 
     The average is the plain mean of the columns, as in the paper, and only where every column has a figure;
-    a judged benchmark's is its overall score. What is not the published test set is said behind the model's name.
+    a judged benchmark's is its overall score. Conditions without any figure are left out, and with them the
+    controls of a run that has no figure of the model itself.
     """
-    values = tuple(_own_value(table, column, results["rows"]) for column in table.columns)
-    if all(value is None for value in values):
-        return None
-    if table.family == "judged":
-        whole = msgspec.structs.replace(table.columns[0], group="")
-        average = _own_value(table, whole, results["rows"])
-    else:
-        average = mean_of(values)
-    remarks = _remarks(table, results)
-    return PublishedRow(results["model"] + (f" [{'; '.join(remarks)}]" if remarks else ""), values, average)
+    found = []
+    for condition in CONDITIONS:
+        rows = [row for row in results["rows"] if row["condition"] == condition and row["language"] == table.language]
+        values = tuple(_own_value(table, column, rows) for column in table.columns)
+        if all(value is None for value in values):
+            continue
+        average = _overall(table, rows) if table.family == "judged" else mean_of(values)
+        remarks = _remarks(table, rows, results) if condition == MODEL else ()
+        found.append(OwnRow(results["model"], condition, values, average, remarks))
+    return found if any(row.condition == MODEL for row in found) else []
 
 
-def _remarks(table: Table, results: Mapping[str, Any]) -> list[str]:
-    """``task split, first n`` for every task that was not asked on the whole published split."""
-    limited = "limit none" not in results["signature"]
+def _overall(table: Table, rows: Sequence[Mapping[str, Any]]) -> float | None:
+    return _own_value(table, msgspec.structs.replace(table.columns[0], group=""), rows)
+
+
+def _remarks(table: Table, rows: Sequence[Mapping[str, Any]], results: Mapping[str, Any]) -> tuple[str, ...]:
+    """``task split, n = …`` for every task that was not asked on the whole published split, in the usual way."""
+    limited = results["partial"] or "limit none" not in results["signature"]
     remarks = []
     for name in dict.fromkeys(column.task for column in table.columns):
-        row = next((row for row in results["rows"] if _fits(table, name, row)), None)
+        row = next((row for row in rows if _fits(table, name, row)), None)
         task = all_tasks().get(name)
-        other = row is not None and task is not None and row["split"] != task.splits[0]
-        if row is not None and (limited or other):
+        if row is None or task is None:
+            continue
+        if limited or row["split"] != task.splits[0]:
             remarks.append(f"{name} {row['split']}, n = {row['n']}")
-    return remarks
+        if row["request"] != task.request:
+            remarks.append(f"{name}: request {row['request']}")
+    return tuple(remarks)
 
 
 def _fits(table: Table, task: str, row: Mapping[str, Any]) -> bool:
-    same = (row["task"], row["language"], row["condition"]) == (task, table.language, MODEL)
-    return same and (not table.mode or row["mode"] == table.mode)
+    return row["task"] == task and (not table.mode or row["mode"] == table.mode)
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

@@ -28,19 +28,26 @@ TEXTS: dict[str, tuple[str, str]] = {
     "refused": ("Refused", "امتناع"),
     "errors": ("Errors", "أخطاء"),
     "charts": ("Charts", "الرسوم"),
+    "run_charts": ("This run", "هذا التشغيل"),
+    "published_charts": ("Published figures", "أرقام منشورة"),
     "radar": ("Headline figure of every task", "الرقم الرئيس لكل مهمة"),
-    "radar_mbench": ("BiMed-MBench by category", "BiMed-MBench حسب الفئة"),
+    "no_own_figure": (
+        "Published figures alone: this run has none for it.",
+        "أرقام منشورة فقط: ليس لهذا التشغيل رقم هنا.",
+    ),
+    "mean_over": ("Mean over {n} of {of} columns", "متوسط الأعمدة، وعددها {n} من {of}"),
     "english": ("English", "الإنجليزية"),
     "arabic": ("Arabic", "العربية"),
     "published": ("Beside published figures", "بجانب الأرقام المنشورة"),
     "published_note": (
-        "Published figures are as their source prints them. Ours are computed here and stand in the row marked “this "
-        "run”; an empty cell means that this run has no comparable figure. The average is withheld where a column is "
-        "empty.",
-        "الأرقام المنشورة كما في مصادرها. أرقامنا محسوبة هنا في الصف «هذا التشغيل»؛ الخانة الفارغة تعني عدم وجود رقم "
-        "قابل للمقارنة، ولا يعرض المتوسط إذا خلا عمود.",
+        "Published figures are as their source prints them. Ours are computed here and marked “this run”, with the "
+        "controls beside them; an empty cell means that there is no comparable figure. Our average is withheld where "
+        "one of its figures is missing.",
+        "الأرقام المنشورة كما في مصادرها. أرقامنا محسوبة هنا وعليها علامة «هذا التشغيل» وبجانبها ضوابطها؛ الخانة "
+        "الفارغة تعني عدم وجود رقم قابل للمقارنة، ولا نعرض متوسطنا إذا نقص أحد أرقامه.",
     ),
     "this_run": ("this run", "هذا التشغيل"),
+    "not_the_published_setting": ("Not the published setting", "ليس الإعداد المنشور"),
     "average": ("Average", "المتوسط"),
     "source": ("Source", "المصدر"),
     "details": ("All metrics", "كل المقاييس"),
@@ -48,7 +55,17 @@ TEXTS: dict[str, tuple[str, str]] = {
     "value": ("Value [95 % interval]", "القيمة [فترة 95%]"),
     "groups": ("By category", "حسب الفئة"),
     "group": ("Category", "الفئة"),
-    "comparisons": ("Paired differences", "الفروق المقترنة"),
+    "language_gap": ("English and Arabic", "الإنجليزية والعربية"),
+    "language_gap_note": (
+        "The same items in both languages; Arabic minus English with its 95 % interval. p by permutation within "
+        "clusters, unadjusted.",
+        "العناصر نفسها باللغتين؛ العربية ناقص الإنجليزية مع فترة الثقة 95%. قيمة p بالتبديل داخل المجموعات دون تعديل.",
+    ),
+    "language_gap_chart": (
+        "Arabic minus English: left of the line Arabic is worse.",
+        "العربية ناقص الإنجليزية: إلى يسار الخط العربية أضعف.",
+    ),
+    "comparisons": ("Model and controls", "النموذج وضوابطه"),
     "comparisons_note": (
         "Second minus first on the same samples; p by permutation within clusters, unadjusted.",
         "الثاني ناقص الأول على العينات نفسها؛ قيمة p بالتبديل داخل المجموعات دون تعديل لعدد الاختبارات.",
@@ -63,7 +80,25 @@ TEXTS: dict[str, tuple[str, str]] = {
     "samples": ("Samples", "العينات"),
     "all": ("all", "الكل"),
     "show": ("Show", "اعرض"),
+    "correct": ("correct", "صحيحة"),
     "wrong": ("wrong", "خاطئة"),
+    "any_error": ("error", "خطأ"),
+    "score": ("Score", "الدرجة"),
+    "judge": ("Judge", "المحكم"),
+    "usage": ("Used", "المستهلك"),
+    "all_scores": ("All scores", "كل الدرجات"),
+    "answerer": ("Answerer", "المجيب"),
+    "no_image": ("Image not on this page", "الصورة ليست في هذه الصفحة"),
+    "bad_image": ("Image cannot be shown", "تعذر عرض الصورة"),
+    "asked_with": ("asked with", "سئل مع"),
+    "more": ("more characters in the run's folder", "حرفا إضافيا في مجلد التشغيل"),
+    "none_found": ("No sample fits. Change the filters or the search.", "لا عينة مطابقة. غير المرشحات أو كلمات البحث."),
+    "page": ("page", "صفحة"),
+    "of": ("of", "من"),
+    "no_script": (
+        "The samples need JavaScript; the run's folder has them as JSON lines.",
+        "تحتاج العينات إلى JavaScript؛ وهي محفوظة في مجلد التشغيل بصيغة JSON lines.",
+    ),
     "search": ("Search in prompt, reference and reply", "ابحث في السؤال والمرجع والإجابة"),
     "previous": ("Previous", "السابق"),
     "next": ("Next", "التالي"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from bimedix2.data.sources._common import asset
 from bimedix2.errors import RecordError
@@ -12,7 +11,8 @@ from bimedix2.evaluate.metrics.choice import ARABIC, LATIN
 from bimedix2.evaluate.schema import Sample
 from bimedix2.records.schema import Language
 
-from ._files import existing, field, json_rows
+from ._files import field
+from ._translated import Arabic, check_source
 
 
 def choice_sample(
@@ -53,33 +53,20 @@ def key_index(path: Path, number: int, key: str, count: int, name: str) -> int:
     return place
 
 
-Arabic = dict[str, tuple[int, dict[str, Any]]]
-
-
-def arabic_rows(path: Path) -> Arabic:
-    """Translated items by the id of the English one: JSON lines with ``id``, ``question`` and ``options``.
-
-    Raises:
-        RecordError: the file is missing or not such JSON.
-    """
-    remedy = "Arabic needs this file: JSON lines with id, question and options, translated from the English set."
-    existing(path, remedy, "تحتاج العربية إلى هذا الملف: أسطر JSON فيها id وquestion وoptions مترجمة.")
-    return {field(path, number, row, "id"): (number, row) for number, row in json_rows(path)}
-
-
 def in_arabic(
     path: Path, rows: Arabic | None, name: str, question: str, options: Sequence[str]
 ) -> tuple[str, Sequence[str]] | None:
     """Question and options in the language asked for; ``None`` where an item has no translation.
 
     Raises:
-        RecordError: a translation has another number of options.
+        RecordError: a translation has another number of options, or was made from another English text.
     """
     if rows is None:
         return question, options
     if name not in rows:
         return None
     number, row = rows[name]
+    check_source(path, number, row, question, options)
     translated = row.get("options")
     if not isinstance(translated, list) or len(translated) != len(options):
         raise RecordError(path, number, "options", f"must be a list of {len(options)}", "عدد الخيارات غير صحيح")

@@ -16,12 +16,20 @@ Row = TypeVar("Row")
 _ROWS = 256
 
 
-def existing(path: Path, remedy: str, remedy_ar: str) -> Path:
+def existing(path: Path, remedy: str, remedy_ar: str, task: str = "") -> Path:
     """``path`` if it is there.
+
+    Args:
+        path: file or folder.
+        remedy, remedy_ar: where to get it.
+        task: name of a task whose data set the Hub has, so that ``bimedix2 data fetch`` helps too.
 
     Raises:
         RecordError: it is not; says what to do.
     """
+    if task:
+        remedy = f"{remedy} Or run `bimedix2 data fetch {task}`."
+        remedy_ar = f"{remedy_ar} أو نفذ bimedix2 data fetch {task}."
     if not path.exists():
         raise RecordError(path, 0, "file", f"not found. {remedy}", f"غير موجود. {remedy_ar}")
     return path
@@ -102,6 +110,28 @@ def parquet_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, row
     except (pa.ArrowException, OSError) as error:
         raise RecordError(path, number + 1, "row", f"not Parquet ({error})", "ليس بصيغة Parquet") from error
+
+
+def shards(folder: Path, split: str) -> list[Path]:
+    """Parquet files of a split as the Hub names them, ``<split>-00000-of-00001[-hash].parquet``, in order."""
+    return sorted(folder.glob(f"{split}-*.parquet"))
+
+
+MakeSample = Callable[[Path, int, int, dict[str, Any]], Sample | None]
+"""(file, row in it from 1, row over all files from 1, row) -> sample, or ``None`` to leave it out."""
+
+
+def each_shard(files: Sequence[Path], make: MakeSample) -> Iterator[Sample | RecordError]:
+    """As :func:`each` over several Parquet files."""
+    import pyarrow.parquet as pq
+
+    start = 0
+    for path in files:
+        yield from each(
+            parquet_rows(path),
+            lambda number, row, path=path, start=start: make(path, number, start + number, row),  # type: ignore[misc]
+        )
+        start += pq.ParquetFile(path).metadata.num_rows
 
 
 def field(path: Path, number: int, row: Mapping[str, Any], name: str) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from bimedix2.errors import RecordError
 from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.records.schema import Language
 
-from ._files import each, existing, field, json_rows
+from ._files import each, field
+from ._pubmedqa import Item, labelled
+from ._translated import arabic_file, arabic_rows, check_source
 
 NAME = "pubmedqa"
 LABELS: dict[Language, tuple[str, str, str]] = {"en": ("yes", "no", "maybe"), "ar": ("نعم", "لا", "ربما")}
@@ -22,30 +22,35 @@ PROMPT: dict[Language, str] = {
 
 
 def read(root: Path, language: Language, split: str) -> Iterator[Sample | RecordError]:
-    """``pubmedqa/ori_pqal.json`` with ``test_ground_truth.json``; Arabic ``pubmedqa_ar/test.jsonl`` by id."""
-    remedy = "Get ori_pqal.json and test_ground_truth.json from github.com/pubmedqa/pubmedqa."
-    path, truth = (
-        existing(root / NAME / name, remedy, "احصل على الملفين من github.com/pubmedqa/pubmedqa.")
-        for name in ("ori_pqal.json", "test_ground_truth.json")
-    )
-    try:
-        items: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        test = set(json.loads(truth.read_text(encoding="utf-8")))
-        rows = list(items.items())
-    except (ValueError, AttributeError, TypeError) as error:
-        raise RecordError(path, 0, "row", f"not the expected JSON ({error})", "ليس JSON المتوقع") from error
-    arabic = _arabic(root / f"{NAME}_ar" / f"{split}.jsonl") if language == "ar" else None
+    """Items of ``pubmedqa/`` in the layouts of :func:`labelled`; Arabic ``pubmedqa_ar/<split>.jsonl`` by id.
 
-    def make(number: int, item: tuple[str, dict[str, Any]]) -> Sample | None:
-        name, row = item
-        if (name in test) != (split == "test") or (arabic is not None and name not in arabic):
+    Without that file Arabic asks the packaged sample of the test items; of the training items there is none: an
+    error in place of their rows, so that the baselines can do without them.
+    """
+    translated = arabic_file(root / f"{NAME}_ar" / f"{split}.jsonl", f"{NAME}_ar.jsonl" if split == "test" else "")
+    try:
+        arabic = arabic_rows(translated, "context") if language == "ar" else None
+    except RecordError as error:
+        if split == "test" or translated.exists():
+            raise
+        yield error
+        return
+
+    def make(_: int, item: Item) -> Sample | None:
+        path, number, name, row = item
+        if not name:
+            raise RecordError(path, number, "pubid", "missing or empty", "مفقود أو فارغ")
+        if arabic is not None and name not in arabic:
             return None
         answer = field(path, number, row, "final_decision").lower()
         if answer not in LABELS["en"]:
             raise RecordError(path, number, "final_decision", f"{answer!r} is not yes, no or maybe", "قيمة غير معروفة")
-        source = arabic[name] if arabic is not None else {**row, "context": "\n".join(row.get("CONTEXTS") or [])}
-        keys = ("question", "context") if arabic is not None else ("QUESTION", "context")
-        question, context = (field(path, number, source, key) for key in keys)
+        source = {"question": row.get("QUESTION"), "context": "\n".join(row.get("CONTEXTS") or [])}
+        question, context = (field(path, number, source, key) for key in ("question", "context"))
+        if arabic is not None:
+            place, own = arabic[name]
+            check_source(translated, place, own, question, [context])
+            question, context = (field(translated, place, own, key) for key in ("question", "context"))
         return Sample(
             id=name,
             task=NAME,
@@ -58,13 +63,7 @@ def read(root: Path, language: Language, split: str) -> Iterator[Sample | Record
             group={"answer": answer},
         )
 
-    yield from each(enumerate(rows, 1), make)
-
-
-def _arabic(path: Path) -> dict[str, dict[str, Any]]:
-    remedy = "Arabic needs this file: JSON lines with id, question and context, translated from the English set."
-    existing(path, remedy, "تحتاج العربية إلى هذا الملف: أسطر JSON فيها id وquestion وcontext مترجمة.")
-    return {field(path, number, row, "id"): row for number, row in json_rows(path)}
+    yield from each(enumerate(labelled(root / NAME, split)), make)
 
 
 TASK = Task(
@@ -78,5 +77,6 @@ TASK = Task(
     title={"en": "PubMedQA", "ar": "PubMedQA"},
     licence="MIT",
     hub="bigbio/pubmed_qa",
+    hub_files=("pqal.zip",),
     table="2",
 )

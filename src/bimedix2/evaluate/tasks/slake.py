@@ -18,12 +18,18 @@ NAME = "slake"
 def read(root: Path, language: Language, split: str) -> Iterator[Sample | RecordError]:
     """Questions with ``q_lang`` "en" of ``slake/<split>.json``; images are ``slake/imgs/<img_name>``.
 
-    Arabic reads ``slake_ar/<split>_ar.json``. A missing image is an error of its sample, not of the run.
+    The Hub's copy (BoKelvin/SLAKE) has the same files with ``validate.json`` renamed to ``validation.json``, and the
+    images in ``imgs.zip``. Arabic reads ``slake_ar/<split>_ar.json``. A missing image is an error of its sample, not
+    of the run.
     """
-    path = existing(
-        root / NAME / f"{split}.json",
+    path, renamed = root / NAME / f"{split}.json", root / NAME / "validation.json"
+    if split == "validate" and renamed.exists() and not path.exists():
+        path = renamed
+    existing(
+        path,
         "Download SLAKE (BoKelvin/SLAKE on the Hub) and unpack it there.",
         "نزل SLAKE (BoKelvin/SLAKE) وفك ضغطه هناك.",
+        NAME,
     )
     arabic = translations(root / f"{NAME}_ar" / f"{split}_ar.json") if language == "ar" else None
 
@@ -64,5 +70,6 @@ TASK = Task(
     title={"en": "SLAKE", "ar": "SLAKE"},
     licence="CC-BY-4.0",
     hub="BoKelvin/SLAKE",
+    hub_files=("*.json", "imgs.zip"),
     table="5",
 )

@@ -2,6 +2,13 @@
 
 ``dev_question`` and ``dev_image`` are held out of the official training file (:mod:`bimedix2.data.splits`);
 ``test`` reads the official ``testset.json`` where the user has it.
+
+Without the original files ``test`` and ``train`` read the Parquet files of ``flaviagiammarino/vqa-rad``. By its
+``scripts/processing.py`` the Hub's copy has the same 451 test items, and 1,793 training items because repeated
+ones were dropped (``train`` there still has what the development splits hold out). It writes questions and answers
+in lower case and leaves out qid, image name, organ and answer type. So ids are row numbers, and the answer type is
+derived: closed if the answer is exactly yes or no. The original also calls some choices closed ("left or right?"):
+110 of the 1,823 closed questions of its training file, which count as open here.
 """
 
 from __future__ import annotations
@@ -15,13 +22,20 @@ from bimedix2.errors import RecordError
 from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.records.schema import Language
 
-from ._files import each, existing, field, json_rows, translated, translations
+from ._files import each, existing, field, json_rows, shards, translated, translations
+from ._parquet_vqa import read_parquet_vqa
 
 NAME = "vqa_rad"
 
 
 def read(root: Path, language: Language, split: str) -> Iterator[Sample | RecordError]:
     """Questions of one split; the Arabic ones are translations of the same items."""
+    original = root / NAME / ("testset.json" if split == "test" else "trainset.json")
+    files = shards(root / NAME / "data", split) if split in ("test", "train") else []
+    if files and not original.exists():
+        arabic = _hub_tables(root / f"{NAME}_ar" / f"{split}_ar.json") if language == "ar" else None
+        yield from read_parquet_vqa(NAME, files, split, language, arabic)
+        return
     if split == "test":
         yield from _official_test(root, language)
         return
@@ -42,6 +56,7 @@ def _official_test(root: Path, language: Language) -> Iterator[Sample | RecordEr
         root / NAME / "testset.json",
         "Download VQA-RAD from osf.io/89kps and put its test questions there, or use --split dev_question.",
         "نزل VQA-RAD من osf.io/89kps وضع أسئلة الاختبار هناك، أو استخدم --split dev_question.",
+        NAME,
     )
     arabic = translations(root / f"{NAME}_ar" / "test_ar.json") if language == "ar" else None
 
@@ -61,6 +76,17 @@ def _official_test(root: Path, language: Language) -> Iterator[Sample | RecordEr
         )
 
     yield from each(json_rows(path), make)
+
+
+def _hub_tables(path: Path) -> dict[str, dict[str, str]]:
+    """Translation tables with their English side as the Hub's copy writes it."""
+    return {
+        name: {_hub_form(text): arabic for text, arabic in table.items()} for name, table in translations(path).items()
+    }
+
+
+def _hub_form(text: str) -> str:
+    return " ".join(text.lower().split()).replace(" ?", "?")
 
 
 def _sample(
