@@ -10,7 +10,7 @@ Pairs = list[tuple[str, str]]
 
 _CLOSED_SHARE = 0.45
 _LONGEST_PREDICTION = 25
-_WORDS = (
+_TERMS = (
     "the a an is of in on with and no not there are left right upper lower lobe lung heart liver kidney spleen brain "
     "frontal temporal parietal occipital axial coronal sagittal chest abdomen pelvis skull spine image scan x-ray CT "
     "MRI ultrasound contrast T1 T2 mass lesion nodule nodules opacity effusion pneumothorax consolidation edema "
@@ -18,7 +18,8 @@ _WORDS = (
     "diffuse focal acute chronic one two three 12 3.5 mm cm yes it's doesn't can't well-defined ring-enhancing air "
     "fluid soft tissue bone vessel artery vein aorta trachea bronchus colon bowel gallbladder stomach ventricle gyrus "
     "white gray matter hypodense hyperdense hyperintense enhancement density signal patient male female old shows"
-).split()
+)
+_WORDS = _TERMS.split()
 _MARKS = (".", ",", ";", "?", "!", ":")
 _PLACES = (
     "left upper lobe", "right lower lobe", "lingula", "right middle lobe", "left costophrenic angle", "right apex",

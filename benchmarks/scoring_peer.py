@@ -77,7 +77,9 @@ JOBS = {"answers": score_answers, "reports": score_reports}
 def main() -> None:
     """Answer requests until stdin ends."""
     nltk.download = lambda *_, **__: False  # offline it returns False after a while
-    versions = {name: sys.modules[name].__version__ for name in ("torch", "torchmetrics", "transformers", "nltk", "numpy")}
+    versions = {
+        name: sys.modules[name].__version__ for name in ("torch", "torchmetrics", "transformers", "nltk", "numpy")
+    }
     print(json.dumps({"import_seconds": IMPORT, "versions": {"multimedeval": "1.0.0", **versions}}), flush=True)
     for line in REQUESTS:
         request = json.loads(line)

@@ -37,7 +37,7 @@ class Worker(AbstractContextManager["Worker"]):
 
     def __init__(self, python: str, script: str, nltk_data: Path) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "NLTK_DATA": str(nltk_data)}
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115: open as long as the process
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             [python, str(HERE / script)], env=environment, text=True, encoding="utf-8",
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors,
@@ -174,7 +174,9 @@ def markdown(report: dict[str, Any]) -> str:
             ratio = part["ratio" if key == "seconds" else "ratio_cpu"]
             lines.append(f"| {part['samples']} {kind}, {title} | {mine:.3f} s | {theirs:.2f} s | {ratio} × |")
         mine, theirs = part["first_round_seconds"].values()
-        lines.append(f"| {kind}, first set of a process | {mine:.2f} s | {theirs:.2f} s | {part['first_round_ratio']} × |")
+        lines.append(
+            f"| {kind}, first set of a process | {mine:.2f} s | {theirs:.2f} s | {part['first_round_ratio']} × |"
+        )
     for key, title, unit in (
         ("import_seconds", "import", "s"),
         ("peak_mb_answers", "peak memory, answers", "MB"),

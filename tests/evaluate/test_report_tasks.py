@@ -76,6 +76,47 @@ def test_indiana_leaves_out_training_reports_and_blanks(tmp_path: Path) -> None:
     assert train == {name for name in map(str, range(1, 60)) if indiana_in_training(name)}
 
 
+def arabic_lines(path: Path, *rows: dict[str, str]) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_reports_in_arabic_come_from_translations_of_the_users_own(tmp_path: Path) -> None:
+    name = next(str(n) for n in range(60) if not indiana_in_training(str(n)))
+    reports = [{"study_id": study, "findings": "Clear.", "impression": "Normal."} for study in (name, "other")]
+    (tmp_path / "indiana").mkdir()
+    (tmp_path / "indiana" / "indiana_dev.json").write_text(json.dumps(reports))
+    task = all_tasks()["indiana_summary"]
+    with pytest.raises(RecordError, match=r"indiana_ar.*id, findings, impression"):
+        list(task.samples(tmp_path, "ar", "test"))
+    row = {"id": name, "findings": "الرئتان صافيتان.", "impression": "طبيعي."}
+    arabic_lines(tmp_path / "indiana_ar" / "dev.jsonl", row)
+    (sample,) = task.samples(tmp_path, "ar", "test")
+    assert (sample.id, sample.reference) == (name, "طبيعي.")
+    assert sample.prompt.endswith("\nالرئتان صافيتان.")
+
+    folder = tmp_path / "mimic_iii"
+    folder.mkdir()
+    note = REPORT.replace('"', '""')
+    rows = [f'{number},7,Radiology,,"{note}"' for number in (1, 2)]
+    (folder / "NOTEEVENTS.csv").write_text("ROW_ID,SUBJECT_ID,CATEGORY,ISERROR,TEXT\n" + "\n".join(rows))
+    (folder / "test_ids.txt").write_text("1\n2\n")
+    arabic_lines(tmp_path / "mimic_iii_ar" / "test.jsonl", {**row, "id": "2"})
+    (sample,) = all_tasks()["mimic_iii"].samples(tmp_path, "ar", "test")
+    assert (sample.id, sample.language, sample.reference) == ("2", "ar", "طبيعي.")
+
+    study = tmp_path / "mimic_cxr" / "files" / "p10" / "p10"
+    study.mkdir(parents=True)
+    (study / "s5.txt").write_text(REPORT, encoding="utf-8")
+    (tmp_path / "mimic_cxr" / "mimic-cxr-2.0.0-split.csv").write_text(
+        "dicom_id,study_id,subject_id,split\na,5,10,test\nb,5,10,test"
+    )
+    arabic_lines(tmp_path / "mimic_cxr_ar" / "test.jsonl", {"id": "5", "findings": "لا انصباب."})
+    (sample,) = all_tasks()["mimic_cxr"].samples(tmp_path, "ar", "test")
+    assert (sample.reference, len(sample.images)) == ("لا انصباب.", 2)
+    assert sample.prompt.startswith("اكتب")
+
+
 def test_no_indiana_test_report_is_in_the_training_records(data_root: Path) -> None:
     trained = {record.id.split(":")[1] for record in indiana(data_root)}
     test = {sample.id for sample in all_tasks()["indiana_summary"].samples(data_root, "en", "test")}

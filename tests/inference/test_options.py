@@ -12,7 +12,8 @@ from PIL import Image
 
 from bimedix2.inference import user_turn
 from bimedix2.inference.assistant import Assistant
-from bimedix2.inference.options import option_logprobs, option_tokens
+from bimedix2.inference.memory import PromptMemory
+from bimedix2.inference.options import OptionQuestion, option_logprobs, option_tokens, score_options
 from bimedix2.inference.prompt import embed_prompt
 from bimedix2.records import Turn
 from bimedix2.text.chat import encode_conversation
@@ -69,3 +70,21 @@ def test_an_option_without_text_is_refused(assistant: Assistant) -> None:
     turn, _ = user_turn("Which one?", 0, "auto")
     with pytest.raises(ValueError, match="has no tokens"):
         option_logprobs(assistant, [turn], [], ["A", " "])
+
+
+def test_questions_together_score_as_alone(assistant: Assistant, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "0.png")
+    texts = ["Which one?", "ما الجواب؟", "What is shown?", "Is it normal?"]
+    questions = [
+        OptionQuestion(
+            [user_turn(text, number % 2, "auto")[0]], [str(tmp_path / "0.png")] * (number % 2), OPTIONS[number:]
+        )
+        for number, text in enumerate(texts)
+    ]
+    assistant.memory = PromptMemory(assistant.encoder)
+    together = score_options(assistant, questions)
+    assert [len(scores) for scores in together] == [6, 5, 4, 3]
+    # Prompts are read in the same order, and the head runs in blocks of one shape: not even the last bit differs.
+    assistant.memory = PromptMemory(assistant.encoder)
+    assert [option_logprobs(assistant, *question) for question in questions] == together

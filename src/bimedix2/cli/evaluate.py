@@ -40,6 +40,10 @@ LANGUAGES: dict[Languages, tuple[Literal["en", "ar"], ...]] = {
     Languages.ar: ("ar",),
     Languages.both: ("en", "ar"),
 }
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Task names, NAME:SPLIT for one split, PREFIX* or all; none lists the tasks."),
+]
 DataRoot = Annotated[Path, typer.Option(help="Folder that holds the data sets, one folder each.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run; replies in it are not asked again.")]
 Controls = Annotated[
@@ -50,10 +54,7 @@ Requested = Annotated[Request, typer.Option(help="Multiple choice: score the opt
 
 @j.takes_judge
 def evaluate(
-    tasks: Annotated[
-        list[str] | None,
-        typer.Argument(help="Task names, NAME:SPLIT for one split, PREFIX* or all; none lists the tasks."),
-    ] = None,
+    tasks: Names = None,
     data: DataRoot = Path("data"),
     model: o.Model = "nano",
     adapter: o.Adapter = None,
@@ -77,6 +78,7 @@ def evaluate(
     budget: e.Budget = None,
     body: e.Body = "",
     system_role: e.SystemRole = True,
+    task_file: o.TaskFile = None,
     judge: j.JudgeOptions = j.NO_JUDGE,
 ) -> None:
     """Ask a model the questions of benchmarks in English and Arabic; every reply is kept and can be looked at.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ._options import MessageLang
+from ._options import MessageLang, TaskFile
 from .evaluate import DataRoot
 
 
@@ -17,6 +17,7 @@ def report(
     lang: Annotated[MessageLang, typer.Option(help="Language that the page opens in.")] = MessageLang.en,
     samples: Annotated[int, typer.Option(help="Most samples of a task and language on the page.", min=0)] = 500,
     images: Annotated[int, typer.Option(help="Most thumbnails on the page.", min=0)] = 400,
+    task_file: TaskFile = None,
 ) -> None:
     """Write report.html and report.md into the run's folder; the page opens without network.
 

@@ -12,6 +12,7 @@ import typer
 from bimedix2.errors import ConfigError, RecordError
 
 from . import _judge as j
+from . import _options as o
 
 if TYPE_CHECKING:
     from bimedix2.evaluate.schema import Scored
@@ -33,6 +34,7 @@ def score(
     seed: Annotated[int, typer.Option(help="Seed of the intervals.")] = 0,
     per_sample: Annotated[Path | None, typer.Option(help="Also write the score of every row there.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    task_file: o.TaskFile = None,
     judge: j.JudgeOptions = j.NO_JUDGE,
 ) -> None:
     """Score stored predictions of any system.
@@ -111,6 +113,7 @@ def compare(
     all_metrics: Annotated[bool, typer.Option("--all", help="Every metric, not only each task's headline.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of intervals and permutations.")] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    task_file: o.TaskFile = None,
 ) -> None:
     """Paired differences between two runs, B minus A, with intervals and significance.
 

@@ -1,4 +1,7 @@
-"""Finds tasks and scoring families by looking into their folders: a new one is one new file."""
+"""Finds tasks and scoring families by looking into their folders: a new one is one new file.
+
+Those of installed packages and of files that the user names come beside them (:mod:`.plugins`).
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,60 @@ import importlib
 import pkgutil
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 
 from bimedix2.errors import ConfigError
 
 from .importers._base import Importer
+from .plugins import Found, from_file, from_packages
 from .schema import Family, Task
 
 
-@cache
 def all_tasks() -> dict[str, Task]:
     """Every task by name, in alphabetical order."""
-    found: dict[str, Task] = {}
+    return dict(sorted(_known().tasks.items()))
+
+
+def all_families() -> dict[str, Family]:
+    """Every scoring family by name."""
+    return _known().families
+
+
+_named: dict[Path, Found] = {}
+"""Task files that were named in this process."""
+
+
+def add_task_file(path: Path) -> list[str]:
+    """Run a Python file and know its tasks for the rest of the process; their names.
+
+    Raises:
+        ConfigError: the file is missing or fails, holds no task, or a task cannot be used.
+    """
+    place = path.resolve()
+    _named.pop(place, None)  # a file that is named again may have changed
+    _named[place] = from_file(path, _known())
+    return list(_named[place].tasks)
+
+
+def _known() -> Found:
+    found = _installed()
+    for more in _named.values():
+        found = found | more
+    return found
+
+
+@cache
+def _installed() -> Found:
+    """Of this package and of others."""
+    own = Found()
     for module in _modules("tasks"):
         several: tuple[Task, ...] = getattr(module, "TASKS", ())
         single: Task | None = getattr(module, "TASK", None)
-        found |= {task.name: task for task in ((single,) if single else several)}
-    return dict(sorted(found.items()))
-
-
-@cache
-def all_families() -> dict[str, Family]:
-    """Every scoring family by name."""
-    return {module.FAMILY.name: module.FAMILY for module in _modules("families") if hasattr(module, "FAMILY")}
+        own.tasks |= {task.name: task for task in ((single,) if single else several)}
+    modules = [module for module in _modules("families") if hasattr(module, "FAMILY")]
+    own.families |= {module.FAMILY.name: module.FAMILY for module in modules}
+    return own | from_packages(own)
 
 
 @cache

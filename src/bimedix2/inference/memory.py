@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -29,12 +29,15 @@ class PromptMemory:
         self._keys: list[Key] = []
         self.reused = 0
 
-    def run(self, ids: Sequence[int], images: Sequence[DecodedImage]) -> Tensor:
+    def run(
+        self, ids: Sequence[int], images: Sequence[DecodedImage], head: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
         """Scores (1, V) of the token after the prompt.
 
         Args:
             ids: the whole prompt.
             images: what its image tokens stand for, in order.
+            head: as for :func:`bimedix2.inference.decode.prefill`.
         """
         keys = self._identify(ids, images)
         shared = self._shared(keys)
@@ -45,7 +48,7 @@ class PromptMemory:
         self.reused = shared
         first_image = self._images_before(ids, shared)
         embeds = embed_prompt(self.encoder, ids[shared:], images[first_image:])
-        scores = prefill(self.encoder.bundle.model, embeds, self.cache)
+        scores = prefill(self.encoder.bundle.model, embeds, self.cache, head=head)
         self._keys = keys
         return scores
 

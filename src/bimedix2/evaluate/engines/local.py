@@ -58,15 +58,17 @@ class LocalEngine:
     def option_scores(self, samples: Sequence[Sample], root: Path) -> list[Reply]:
         """Log-probability of each option's letter after the prompt, which is read once for all of them."""
         from bimedix2.inference import user_turn
-        from bimedix2.inference.options import option_logprobs
+        from bimedix2.inference.options import OptionQuestion, score_options
 
-        replies = []
+        started = time.monotonic()
+        questions = []
         for sample in samples:
-            started = time.monotonic()
             turn, _ = user_turn(sample.prompt, len(sample.images), sample.language)
             images = [str(root / image) for image in sample.images]
-            scores = option_logprobs(self.model, [turn], images, sample.letters or sample.options)
-            replies.append(
-                Reply(id=sample.id, option_logprobs=tuple(scores), seconds=round(time.monotonic() - started, 4))
-            )
-        return replies
+            questions.append(OptionQuestion([turn], images, sample.letters or sample.options))
+        scores = score_options(self.model, questions)
+        each = (time.monotonic() - started) / len(samples)
+        return [
+            Reply(id=sample.id, option_logprobs=tuple(own), seconds=round(each, 4))
+            for sample, own in zip(samples, scores, strict=True)
+        ]

@@ -12,6 +12,7 @@ from bimedix2.records.schema import Language
 from bimedix2.text import strip_bidi_controls
 
 from . import content
+from .remarks import remarks
 from .strings import TEXTS
 from .tables import paper_tables
 
@@ -49,6 +50,9 @@ def markdown(
     items = [f"- {inline(item['task'])} ({item['language']}): {inline(item['reason'][language])}" for item in left_out]
     if items:
         lines += [*_heading(words, "skipped"), *items, ""]
+    made = remarks(run)
+    if made:
+        lines += [*_heading(words, "remarks"), *(f"- {inline(line[language])}" for line in made), ""]
     if overlap:
         lines += [*_heading(words, "overlap"), *(f"- {inline(line[language])}" for line in overlap), ""]
     if language == "ar":

@@ -19,6 +19,7 @@ from bimedix2.records.schema import Language
 from . import content, figures
 from .markdown import markdown
 from .published import Bilingual
+from .remarks import remarks
 from .samples import Thumbnails, browser_rows, visible
 from .strings import TEXTS
 from .tables import paper_tables
@@ -145,14 +146,17 @@ def _tables(results: Sequence[Mapping[str, Any]], left_out: list[dict[str, Any]]
         "details": content.details(first),
         "comparisons": content.control_comparisons(first),
         "left_out": left_out,
+        "remarks": remarks(first),
         "tasks": [(name, content.task_title(name)) for name in dict.fromkeys(row["task"] for row in first["rows"])],
     }
     present = {
         "language_gap": found["gap"],
         "comparisons": found["comparisons"],
         "skipped": left_out,
+        "remarks": found["remarks"],
     }
-    sections = ("overview", "language_gap", "charts", "published", "details", "comparisons", "skipped", "samples")
+    order = "overview language_gap charts published details comparisons skipped remarks samples"
+    sections = order.split()
     return {**found, "sections": [name for name in sections if present.get(name, True)]}
 
 

@@ -76,6 +76,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "unavailable": ("Not available here", "غير متاح هنا"),
     "skipped": ("Left out", "ما لم يدرج"),
     "bad_rows": ("bad rows", "صفوف غير صالحة"),
+    "remarks": ("About this run", "عن هذا التشغيل"),
     "overlap": ("Overlap with training data", "التداخل مع بيانات التدريب"),
     "samples": ("Samples", "العينات"),
     "all": ("all", "الكل"),

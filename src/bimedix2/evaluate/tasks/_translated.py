@@ -34,6 +34,28 @@ def arabic_file(own: Path, packaged: str) -> Path:
     return own if own.exists() or not shipped.is_file() else shipped
 
 
+def arabic_texts(path: Path, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Translated texts by the id of the English item: of reports, of which none ship with the package.
+
+    Args:
+        path: the user's JSON lines with ``id`` and the named texts.
+        names: of the texts, such as ``findings`` and ``impression``.
+
+    Raises:
+        RecordError: the file is missing or not such JSON.
+    """
+    fields = ", ".join(("id", *names))
+    existing(
+        path,
+        f"Arabic needs this file: JSON lines with {fields}, translated from the English set.",
+        f"تحتاج العربية إلى هذا الملف: أسطر JSON فيها {fields} مترجمة.",
+    )
+    return {
+        field(path, number, row, "id"): {name: field(path, number, row, name) for name in names}
+        for number, row in json_rows(path)
+    }
+
+
 def arabic_rows(path: Path, text: str = "options") -> Arabic:
     """Translated items by the id of the English one.
 

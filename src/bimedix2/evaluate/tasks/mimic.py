@@ -15,6 +15,7 @@ from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.records.schema import Language
 
 from ._files import csv_rows, each, existing, field
+from ._translated import arabic_texts
 
 CXR_PROMPT: dict[Language, str] = {
     "en": "Write the findings section of the radiology report for this study.",
@@ -53,9 +54,11 @@ def read_cxr(root: Path, language: Language, split: str) -> Iterator[Sample | Re
     """One sample a study with a findings section, with all of its images in the order of the split file.
 
     Reads ``mimic_cxr/mimic-cxr-2.0.0-split.csv[.gz]`` (dicom_id, study_id, subject_id, split), reports
-    ``files/pXX/pSUBJECT/sSTUDY.txt`` and images ``files/pXX/pSUBJECT/sSTUDY/DICOM.jpg``.
+    ``files/pXX/pSUBJECT/sSTUDY.txt`` and images ``files/pXX/pSUBJECT/sSTUDY/DICOM.jpg``. Arabic asks the studies of
+    ``mimic_cxr_ar/<split>.jsonl`` (id: study, findings).
     """
     folder = root / "mimic_cxr"
+    arabic = arabic_texts(root / "mimic_cxr_ar" / f"{split}.jsonl", ("findings",)) if language == "ar" else None
     path = _present(folder, "mimic-cxr-2.0.0-split.csv.gz", "mimic-cxr-2.0.0-split.csv")
     studies: dict[str, tuple[int, str, list[str]]] = {}
     for number, row in csv_rows(path):
@@ -71,6 +74,8 @@ def read_cxr(root: Path, language: Language, split: str) -> Iterator[Sample | Re
         if not report.is_file():
             raise RecordError(path, number, "study_id", f"its report {report} is missing", "تقرير الدراسة مفقود")
         findings = sections(report.read_text(encoding="utf-8", errors="replace")).get("findings")
+        if arabic is not None and findings:
+            findings = arabic.get(study, {}).get("findings")
         if not findings:
             return None
         return Sample(
@@ -91,12 +96,15 @@ def read_iii(root: Path, language: Language, split: str) -> Iterator[Sample | Re
     """Radiology notes of ``mimic_iii/NOTEEVENTS.csv[.gz]`` that have findings and an impression.
 
     ``test`` is the rows listed in ``mimic_iii/test_ids.txt`` (ROW_ID, one a line) where that file is there, so that
-    a published split can be used; otherwise a tenth of the patients by hash.
+    a published split can be used; otherwise a tenth of the patients by hash. Arabic asks the notes of
+    ``mimic_iii_ar/<split>.jsonl`` (id: ROW_ID, findings, impression).
     """
     folder = root / "mimic_iii"
     path = _present(folder, "NOTEEVENTS.csv.gz", "NOTEEVENTS.csv")
     listed = folder / "test_ids.txt"
     ids = set(listed.read_text(encoding="ascii").split()) if listed.is_file() else None
+    texts = ("findings", "impression")
+    arabic = arabic_texts(root / "mimic_iii_ar" / f"{split}.jsonl", texts) if language == "ar" else None
 
     def make(number: int, row: dict[str, str]) -> Sample | None:
         if row.get("CATEGORY", "").strip() != "Radiology" or row.get("ISERROR", "").strip() == "1":
@@ -106,6 +114,8 @@ def read_iii(root: Path, language: Language, split: str) -> Iterator[Sample | Re
         if test != (split == "test"):
             return None
         parts = sections(field_text(path, number, row))
+        if arabic is not None:
+            parts = arabic.get(name, {})
         findings, impression = parts.get("findings"), parts.get("impression")
         if not findings or not impression:
             return None
@@ -138,7 +148,6 @@ TASKS = (
         name="mimic_cxr",
         family="report",
         read=read_cxr,
-        languages=("en",),
         splits=("test", "validate", "train"),
         max_new_tokens=256,
         title={"en": "MIMIC-CXR report generation", "ar": "كتابة تقارير MIMIC-CXR"},
@@ -149,7 +158,6 @@ TASKS = (
         name="mimic_iii",
         family="report",
         read=read_iii,
-        languages=("en",),
         splits=("test", "train"),
         max_new_tokens=128,
         title={"en": "MIMIC-III summarisation", "ar": "تلخيص تقارير MIMIC-III"},
