@@ -42,6 +42,7 @@ class RecordError(BiMediX2Error):
         where_ar = f"{path}، الصف {row}، الحقل {field}"
         super().__init__(f"{where}: {problem}", f"{where_ar}: {problem_ar or problem}")
         self.path, self.row, self.field = str(path), row, field
+        self.problem, self.problem_ar = problem, problem_ar or problem
 
 
 class ImageError(BiMediX2Error):

@@ -1,4 +1,4 @@
-"""A task from outside the package: the example of ``docs/adding-a-task.md`` as printed, and what can be wrong with one."""
+"""A task from outside the package: the example of ``docs/adding-a-task.md`` as printed, and what can be wrong."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_a_file_may_bring_its_own_scoring(invoke: Callable[..., Any], tmp_path: 
     file, predictions = tmp_path / "lengths.py", tmp_path / "p.jsonl"
     file.write_text(
         block("python").replace('family="vqa"', 'family="length"').replace('NAME = "ward"', 'NAME = "lengths"')
-        + '''
+        + """
 
 from bimedix2.evaluate.authoring import Scored
 
@@ -183,7 +183,7 @@ class Length:
 
 
 FAMILY = Length()
-''',
+""",
         encoding="utf-8",
     )
     predictions.write_text('{"id": 1, "prediction": "رئة", "reference": "x"}\n', encoding="utf-8")

@@ -26,7 +26,7 @@ TEXTS = st.lists(
 ).map("".join)
 FIXED = [
     "No effusion, pneumothorax (or edema). It's 3.5 cm: see Dr. Smith's note, p.m.",
-    "Impression: 1. Normal. 2. (See above.) \"Clear lungs.\" Isn't it?",
+    'Impression: 1. Normal. 2. (See above.) "Clear lungs." Isn\'t it?',
     "ends with a bracket. )",
     "a, 5:3 and a:b ,c",
     "الرئتان سليمتان. No effusion",

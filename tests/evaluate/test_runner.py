@@ -200,7 +200,7 @@ def test_errors_name_what_is_wrong(assistant: Assistant, root: Path) -> None:
         list(plan([TASK], engine, root, root / "out", RunOptions(split="dev")))
     twice = msgspec.structs.replace(sample(0, "en", "test"))
     doubled = Task("toy", "vqa", lambda *_: iter([twice, twice]))
-    with pytest.raises(ConfigError, match="two samples have the id 'test0'"):
+    with pytest.raises(ConfigError, match="samples 1 and 2 have the id 'test0'"):
         list(plan([doubled], engine, root, root / "out", RunOptions()))
     empty = Task("toy", "vqa", lambda *_: iter([]))
     with pytest.raises(ConfigError, match="is empty"):

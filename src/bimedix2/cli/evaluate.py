@@ -92,7 +92,7 @@ def evaluate(
     from bimedix2.evaluate.registry import find_tasks
     from bimedix2.evaluate.runner import RunOptions
 
-    chosen = find_tasks([name.partition(":")[0] for name in tasks])
+    chosen = find_tasks([name.partition(":")[0] for name in tasks], mode or ())
     server = e.Server(endpoint, api_key_env, concurrency, timeout, price_in, price_out, budget, body, system_role)
     engine = e.engine_of(model, adapter, server, out)
     options = RunOptions(
@@ -174,6 +174,8 @@ def _say_notes(notes: Any, say: Any) -> None:
     for (task, language), errors in notes.bad_rows.items():
         first = errors[0].in_language(language_of_messages)
         say(f"{task} {language}: {len(errors)} bad rows left out, the first: {first}")
+    for (task, language), error in notes.untrained.items():
+        say(f"{task} {language}: controls without training questions: {error.in_language(language_of_messages)}")
 
 
 def _list_tasks() -> None:

@@ -51,7 +51,10 @@ def score(
     chosen = check_mode(family, mode) if mode else default_modes(family)[0]
     importer = find_importer(predictions, file_format)
     bad: list[RecordError] = []
-    samples, replies = import_predictions(predictions, importer, bad if skip_bad else None)
+    try:
+        samples, replies = import_predictions(predictions, importer, bad if skip_bad else None)
+    except RecordError as error:
+        raise _with_remedy(error, skip_bad) from error
     check_option_texts(family, chosen, samples, predictions)
     _say_left_out(bad, len(samples))
     if save is not None:
@@ -94,6 +97,16 @@ def _print(report: dict[str, Any]) -> None:
 
     columns = {f"{language} (n = {part['n']})": part["metrics"] for language, part in report["languages"].items()}
     Console().print(metrics_table(f"{report['family']}, mode {report['mode']}", columns))
+
+
+def _with_remedy(error: RecordError, skip_bad: bool) -> RecordError:
+    """A bad row's error, with what can be done about it."""
+    if skip_bad or not error.row:
+        return error
+    remedy = "Mend the row, or score the others with --skip-bad."
+    remedy_ar = "أصلح الصف، أو قيم بقية الصفوف بالخيار --skip-bad."
+    problem, problem_ar = f"{error.problem}. {remedy}", f"{error.problem_ar}. {remedy_ar}"
+    return RecordError(error.path, error.row, error.field, problem, problem_ar)
 
 
 def _say_left_out(bad: list[RecordError], kept: int) -> None:

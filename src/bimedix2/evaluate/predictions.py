@@ -106,7 +106,9 @@ def paired(path: Path, rows: Rows, bad: list[RecordError] | None = None) -> tupl
         samples.append(sample)
         replies.append(reply)
     if not samples:
-        empty = RecordError(path, 0, "row", "the file holds no predictions", "لا يحتوي الملف على إجابات")
+        problem = "the file holds no predictions. Give JSON lines with id, prediction and reference."
+        problem_ar = "لا يحتوي الملف على إجابات. أعط أسطر JSON فيها id وprediction وreference."
+        empty = RecordError(path, 0, "row", problem, problem_ar)
         raise bad[0] if bad else empty
     return samples, replies
 
@@ -141,6 +143,8 @@ def prediction_rows(path: Path) -> Rows:
             yield number, _DECODER.decode(line)
         except msgspec.DecodeError as error:
             yield number, RecordError(path, number, _field_of(error), str(error), "الصف غير صالح")
+        except UnicodeDecodeError as error:
+            yield number, RecordError(path, number, "row", f"not UTF-8 ({error.reason})", "ليس بترميز UTF-8")
 
 
 def _pair(path: Path, number: int, row: PredictionRow) -> tuple[Sample, Reply]:

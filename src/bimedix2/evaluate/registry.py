@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -71,11 +72,11 @@ def all_importers() -> dict[str, Importer]:
     return {module.IMPORTER.name: module.IMPORTER for module in _modules("importers")}
 
 
-def find_tasks(names: list[str]) -> list[Task]:
+def find_tasks(names: Sequence[str], modes: Sequence[str] = ()) -> list[Task]:
     """Tasks by name; a name that ends in ``*`` stands for all that begin with it, ``all`` for every task.
 
     Raises:
-        ConfigError: a name fits none; says which ones are near.
+        ConfigError: a name fits none, or one of ``modes`` none of the tasks; says which ones are near.
     """
     known = all_tasks()
     chosen: dict[str, Task] = {}
@@ -84,6 +85,9 @@ def find_tasks(names: list[str]) -> list[Task]:
         if not fitting:
             raise unknown("task", "المهمة", name, list(known))
         chosen |= {task: known[task] for task in fitting}
+    scoring = list(dict.fromkeys(mode for task in chosen.values() for mode in find_family(task.family).modes))
+    for mode in [mode for mode in modes if mode not in scoring]:
+        raise unknown("mode", "النمط", mode, scoring)
     return list(chosen.values())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ from bimedix2.records.schema import Language
 
 from .controls import ASKED, LOOKUP, MAJORITY, applies, lookup_replies, majority_replies, training, under
 from .schema import Engine, Reply, RunStopped, Sample, Task, Verdict
+from .selection import limited, readable
 from .store import StoredReply, TaskFolder, reply_key, write_lines
 
 Say = Callable[[str], None]
@@ -101,11 +101,13 @@ class Notes:
     Attributes:
         skipped: (task, language) -> why there is nothing to ask, such as a missing file.
         bad_rows: (task, language) -> errors of rows that were left out.
+        untrained: (task, language) -> why the controls have no training questions to learn from.
         stopped: why the engine could not go on, such as a used-up budget.
     """
 
     skipped: dict[tuple[str, Language], BiMediX2Error] = field(default_factory=dict)
     bad_rows: dict[tuple[str, Language], list[RecordError]] = field(default_factory=dict)
+    untrained: dict[tuple[str, Language], BiMediX2Error] = field(default_factory=dict)
     stopped: BiMediX2Error | None = None
 
 
@@ -132,18 +134,22 @@ def plan(
             continue
         made += 1
         split = split_of(task, options)
+        bad: list[RecordError] | None = None if notes is None else []
         try:
-            samples = _limited(_samples(task, root, language, split, notes), options)
+            samples = limited(readable(task, root, language, split, bad), options.limit, options.seed)
         except BiMediX2Error as error:
             if notes is None:
                 raise
             notes.skipped[task.name, language] = error
             continue
+        if notes is not None and bad:
+            notes.bad_rows[task.name, language] = bad
         folder = TaskFolder(run, task.name, language)
         folder.write_samples(samples)
+        train = _training(task, root, language, options, notes)
         for condition in options.conditions:
-            if applies(condition, samples) and not (condition == LOOKUP and not training(task, root, language)):
-                yield _job(task, language, split, condition, samples, folder, engine, root, options)
+            if applies(condition, samples) and not (condition == LOOKUP and not train):
+                yield _job(task, language, split, condition, samples, train, folder, engine, root, options)
     if made and notes is not None and len(notes.skipped) == made:
         raise next(iter(notes.skipped.values()))
     if not made:
@@ -153,14 +159,17 @@ def plan(
         )
 
 
-def _samples(task: Task, root: Path, language: Language, split: str, notes: Notes | None) -> list[Sample]:
-    bad: list[RecordError] = []
-    samples = list(_unique(task.samples(root, language, split, bad if notes is not None else None), task))
-    if notes is not None and bad:
-        notes.bad_rows[task.name, language] = bad
-    if not samples:
-        raise ConfigError(f"{task.name}: split {split} is empty", f"{task.name}: القسم {split} فارغ")
-    return samples
+def _training(task: Task, root: Path, language: Language, options: RunOptions, notes: Notes | None) -> list[Sample]:
+    """What the answers without a model learn from; where it cannot be read they do without, and that is noted."""
+    if not {MAJORITY, LOOKUP} & set(options.conditions):
+        return []
+    try:
+        return training(task, root, language)
+    except BiMediX2Error as error:
+        if notes is None:
+            raise
+        notes.untrained[task.name, language] = error
+        return []
 
 
 def _job(
@@ -169,6 +178,7 @@ def _job(
     split: str,
     condition: str,
     samples: list[Sample],
+    train: list[Sample],
     folder: TaskFolder,
     engine: Engine,
     root: Path,
@@ -185,7 +195,6 @@ def _job(
         job.replies = {key: reply for key, reply in stored.items() if key in wanted}
     else:
         job.keys = [sample.id for sample in seen]
-        train = training(task, root, language)
         given = majority_replies(train, seen) if condition == MAJORITY else lookup_replies(train, seen)
         job.replies = {reply.id: reply for reply in given}
         write_lines(folder.replies_path(condition), given)
@@ -205,26 +214,6 @@ def split_of(task: Task, options: RunOptions) -> str:
             f"لا يوجد قسم {split!r} في {task.name}. اختر من: {', '.join(task.splits)}.",
         )
     return split
-
-
-def _unique(samples: Iterator[Sample], task: Task) -> Iterator[Sample]:
-    seen: set[str] = set()
-    for sample in samples:
-        if sample.id in seen:
-            raise ConfigError(
-                f"{task.name}: two samples have the id {sample.id!r}; ids must be unique in a split",
-                f"{task.name}: المعرف {sample.id!r} مكرر؛ يجب ألا تتكرر المعرفات في القسم",
-            )
-        seen.add(sample.id)
-        yield sample
-
-
-def _limited(samples: list[Sample], options: RunOptions) -> list[Sample]:
-    if options.limit is None or options.limit >= len(samples):
-        return samples
-    ranked = sorted(samples, key=lambda sample: hashlib.sha256(f"{options.seed}|{sample.id}".encode()).digest())
-    kept = {sample.id for sample in ranked[: options.limit]}
-    return [sample for sample in samples if sample.id in kept]
 
 
 def ask_all(

@@ -117,6 +117,10 @@ def _noted(notes: Notes) -> dict[str, Any]:
             {"task": task, "language": language, "n": len(errors), "first": [str(error) for error in errors[:5]]}
             for (task, language), errors in notes.bad_rows.items()
         ],
+        "untrained": [
+            {"task": task, "language": language, "reason": {"en": str(error), "ar": error.message_ar}}
+            for (task, language), error in notes.untrained.items()
+        ],
     }
 
 

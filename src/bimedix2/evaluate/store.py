@@ -143,19 +143,56 @@ def write_json(path: Path, content: Any) -> None:
     scratch.replace(path)
 
 
+class _MetricShape(msgspec.Struct):
+    """What every reader of results relies on, so that a damaged file is told and not met halfway."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class _RowShape(msgspec.Struct):
+    task: str
+    language: Language
+    split: str
+    mode: str
+    family: str
+    condition: str
+    headline: str
+    n: int
+    errors: int
+    unparsed: int
+    refused: int
+    metrics: dict[str, _MetricShape]
+    by_group: dict[str, dict[str, Any]]
+
+
+class _ResultsShape(msgspec.Struct):
+    model: str
+    created: str
+    signature: str
+    partial: bool
+    rows: list[_RowShape]
+    comparisons: list[dict[str, Any]]
+
+
 def read_results(run: Path) -> dict[str, Any]:
     """``results.json`` of a run.
 
     Raises:
-        ConfigError: the folder holds none, or it is damaged.
+        ConfigError: the folder holds none, or it is damaged; names the field.
     """
     path = run / RESULTS if run.is_dir() else run
     try:
-        content = msgspec.json.decode(path.read_bytes())
-        content["rows"]
-    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+        content = path.read_bytes()
+        msgspec.json.decode(content, type=_ResultsShape)
+        found: dict[str, Any] = msgspec.json.decode(content)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path} cannot be read as results ({error}). Give the folder that `bimedix2 evaluate --out` wrote.",
-            f"تعذرت قراءة {path} كنتائج ({error}). أعط المجلد الذي كتبه الأمر bimedix2 evaluate --out.",
+            f"{path} cannot be read as results ({error}). Give the folder that `bimedix2 evaluate --out` wrote; "
+            "the same command writes the file anew from the replies stored there.",
+            f"تعذرت قراءة {path} كنتائج ({error}). أعط المجلد الذي كتبه الأمر bimedix2 evaluate --out؛ "
+            "والأمر نفسه يعيد كتابة الملف من الإجابات المحفوظة.",
         ) from error
-    return dict(content)
+    return found

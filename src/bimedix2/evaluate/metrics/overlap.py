@@ -1,9 +1,9 @@
 """BLEU, ROUGE-L and chrF of one report, from sacrebleu and rouge-score, with a choice of tokens.
 
 torchmetrics and rouge-score drop every character outside a-z and 0-9 before ROUGE, so any Arabic report scores 0.0;
-with the comparable words of :func:`words` it does not. sacrebleu without smoothing equals torchmetrics' BLEU to 4e-16 at a
-twentieth of its time, rouge-score its ROUGE to 3e-8; of rouge-score only the tokens are taken, because its table of
-common subsequences costs more time than all other metrics of a report together.
+with the comparable words of :func:`words` it does not. sacrebleu without smoothing equals torchmetrics' BLEU to 4e-16
+at a twentieth of its time, rouge-score its ROUGE to 3e-8; of rouge-score only the tokens are taken, because its table
+of common subsequences costs more time than all other metrics of a report together.
 """
 
 from __future__ import annotations

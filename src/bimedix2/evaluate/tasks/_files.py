@@ -36,33 +36,67 @@ def existing(path: Path, remedy: str, remedy_ar: str, task: str = "") -> Path:
 
 
 def json_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(row number from 1, object) of a JSON array or JSON-lines file.
+    """(row number from 1, object) of a JSON array or JSON-lines file in UTF-8; blank lines are not counted.
 
     Raises:
-        RecordError: not JSON, or a row is not an object.
+        RecordError: not JSON, or a row is not an object; of JSON lines, the rows after it can still be had.
     """
-    text = path.read_text(encoding="utf-8-sig")
-    if text.lstrip().startswith("["):
-        rows: Iterator[Any] = iter(_parse(path, 0, text))
-    else:
-        lines = (line for line in text.splitlines() if line.strip())
-        rows = (_parse(path, number, line) for number, line in enumerate(lines, 1))
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, dict):
-            raise RecordError(path, number, "row", "is not a JSON object", "ليس كائن JSON")
-        yield number, row
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    if not content.lstrip().startswith(b"["):
+        return JsonLines(path, content)
+    rows = _parse(path, 0, content)
+    return ((number, _object(path, number, row)) for number, row in enumerate(rows, 1))
 
 
-def _parse(path: Path, row: int, text: str) -> Any:
+class JsonLines(Iterator[tuple[int, dict[str, Any]]]):
+    """Rows of a JSON-lines file; unlike a generator it goes on after the error of a bad one.
+
+    Args:
+        path: for errors.
+        content: of the file.
+    """
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self._path = path
+        self._lines = enumerate((line for line in content.split(b"\n") if line.strip()), 1)
+
+    def __next__(self) -> tuple[int, dict[str, Any]]:
+        number, line = next(self._lines)
+        return number, _object(self._path, number, _parse(self._path, number, line))
+
+
+def _parse(path: Path, row: int, content: bytes) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(content.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise RecordError(path, row, "row", f"not JSON ({error})", "ليس بصيغة JSON") from error
+        problem = f"not JSON in UTF-8 ({error}). Mend it, or get the file again."
+        problem_ar = "ليس JSON بترميز UTF-8. أصلحه أو نزل الملف من جديد."
+        raise RecordError(path, row, "row", problem, problem_ar) from error
+
+
+def _object(path: Path, number: int, row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise RecordError(path, number, "row", "is not a JSON object", "ليس كائن JSON")
+    return row
 
 
 def each(rows: Iterable[tuple[int, Row]], make: Callable[[int, Row], Sample | None]) -> Iterator[Sample | RecordError]:
-    """A sample for every row, its error in place of a bad one, nothing where ``make`` gives ``None``."""
-    for number, row in rows:
+    """A sample for every row, its error in place of a bad one, nothing where ``make`` gives ``None``.
+
+    Raises:
+        RecordError: the rows end with an error, as in a damaged file: what comes after is not known.
+    """
+    remaining = iter(rows)
+    while True:
+        try:
+            number, row = next(remaining)
+        except StopIteration:
+            return
+        except RecordError as error:
+            if not isinstance(remaining, JsonLines):
+                raise
+            yield error
+            continue
         try:
             sample = make(number, row)
         except RecordError as error:
@@ -155,7 +189,7 @@ def translations(path: Path) -> dict[str, dict[str, str]]:
     """
     remedy = "Arabic needs this file: a JSON object with the tables `questions` and `answers`, English to Arabic."
     existing(path, remedy, "تحتاج العربية إلى هذا الملف: كائن JSON فيه الجدولان questions و answers.")
-    content = _parse(path, 0, path.read_text(encoding="utf-8"))
+    content = _parse(path, 0, path.read_bytes())
     for name in ("questions", "answers"):
         if not isinstance(content, dict) or not isinstance(content.get(name), dict):
             raise RecordError(path, 0, name, "is not a table of translations", "ليس جدول ترجمات")
