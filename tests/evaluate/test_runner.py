@@ -164,6 +164,21 @@ def test_replies_of_other_weights_or_images_are_not_reused(assistant: Assistant,
     assert len(changed.asked) == 2
 
 
+def test_limit_draws_first_what_every_language_has(assistant: Assistant, root: Path) -> None:
+    def partly(root: Path, language: Language, split: str) -> Iterator[Sample]:
+        return (row for row in read(root, language, split) if language == "en" or row.id in ("test1", "test4"))
+
+    task = Task("toy", "vqa", partly)
+    for limit, shared in ((1, 1), (2, 2), (4, 2)):
+        english, arabic = plan(
+            [task], LocalEngine("tiny", "w1", lambda: assistant), root, root, RunOptions(limit=limit)
+        )
+        asked = [{row.id for row in job.samples} for job in (english, arabic)]
+        assert len(asked[0]) == limit
+        assert len(asked[0] & asked[1]) == shared
+        assert asked[1] <= {"test1", "test4"}
+
+
 def test_limit_draws_the_same_items_in_both_languages(assistant: Assistant, root: Path) -> None:
     options = RunOptions(limit=3, seed=5)
     jobs = list(plan([TASK], Counting(assistant), root, root / "out", options))

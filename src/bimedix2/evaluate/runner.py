@@ -16,7 +16,7 @@ from bimedix2.records.schema import Language
 
 from .controls import ASKED, LOOKUP, MAJORITY, applies, lookup_replies, majority_replies, training, under
 from .schema import Engine, Reply, RunStopped, Sample, Task, Verdict
-from .selection import limited, readable
+from .selection import limited, readable, shared_ids
 from .store import StoredReply, TaskFolder, reply_key, write_lines
 
 Say = Callable[[str], None]
@@ -136,7 +136,9 @@ def plan(
         split = split_of(task, options)
         bad: list[RecordError] | None = None if notes is None else []
         try:
-            samples = limited(readable(task, root, language, split, bad), options.limit, options.seed)
+            samples = readable(task, root, language, split, bad)
+            shared = shared_ids(task, root, options.languages, split) if options.limit is not None else ()
+            samples = limited(samples, options.limit, options.seed, shared)
         except BiMediX2Error as error:
             if notes is None:
                 raise

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from bimedix2.errors import ConfigError, RecordError
+from bimedix2.errors import BiMediX2Error, ConfigError, RecordError
 from bimedix2.records.schema import Language
 
 from .schema import Sample, Task
@@ -57,10 +57,32 @@ def _unique(samples: Iterator[Sample], task: Task, split: str, bad: list[RecordE
         bad.append(error)
 
 
-def limited(samples: list[Sample], limit: int | None, seed: int) -> list[Sample]:
-    """So many of them, drawn by the hash of seed and id, so the same in every language; in their order."""
+def shared_ids(task: Task, root: Path, languages: Sequence[Language], split: str) -> frozenset[str]:
+    """Ids that the split has in every one of the languages; none where it is asked in one, or one cannot be read."""
+    asked = [language for language in languages if language in task.languages]
+    if len(asked) < 2:
+        return frozenset()
+    try:
+        found = [{sample.id for sample in task.samples(root, language, split, [])} for language in asked]
+    except BiMediX2Error:
+        return frozenset()  # told when that language's turn comes
+    return frozenset(set.intersection(*found))
+
+
+def limited(samples: list[Sample], limit: int | None, seed: int, first: Collection[str] = ()) -> list[Sample]:
+    """So many of them, drawn by the hash of seed and id, so the same in every language; in their order.
+
+    Args:
+        samples: to draw from.
+        limit: how many; all if ``None``.
+        seed: of the draw.
+        first: ids that are drawn before any other, so that languages of which one lacks items can be compared.
+    """
     if limit is None or limit >= len(samples):
         return samples
-    ranked = sorted(samples, key=lambda sample: hashlib.sha256(f"{seed}|{sample.id}".encode()).digest())
-    kept = {sample.id for sample in ranked[:limit]}
+
+    def place(sample: Sample) -> tuple[bool, bytes]:
+        return sample.id not in first, hashlib.sha256(f"{seed}|{sample.id}".encode()).digest()
+
+    kept = {sample.id for sample in sorted(samples, key=place)[:limit]}
     return [sample for sample in samples if sample.id in kept]
