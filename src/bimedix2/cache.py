@@ -27,6 +27,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under another name and rename it, so that a reader never sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.partial")
+    scratch.write_bytes(content)
+    scratch.replace(path)
+
+
 _ELSEWHERE = ("set BIMEDIX2_CACHE to a folder on another disk", "اضبط BIMEDIX2_CACHE على مجلد في قرص آخر")
 
 

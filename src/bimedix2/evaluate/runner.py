@@ -129,6 +129,7 @@ def plan(
         RecordError: a file of a task is missing or damaged, and there is no ``notes`` or no other task.
     """
     made = 0
+    shared: dict[str, frozenset[str]] = {}
     for task, language in itertools.product(tasks, options.languages):
         if language not in task.languages:
             continue
@@ -137,8 +138,9 @@ def plan(
         bad: list[RecordError] | None = None if notes is None else []
         try:
             samples = readable(task, root, language, split, bad)
-            shared = shared_ids(task, root, options.languages, split) if options.limit is not None else ()
-            samples = limited(samples, options.limit, options.seed, shared)
+            if options.limit is not None and task.name not in shared:
+                shared[task.name] = shared_ids(task, root, options.languages, split)
+            samples = limited(samples, options.limit, options.seed, shared.get(task.name, ()))
         except BiMediX2Error as error:
             if notes is None:
                 raise

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from bimedix2 import __version__
+from bimedix2.errors import BiMediX2Error
 from bimedix2.records.schema import Language
 
 from .controls import MODEL
@@ -109,19 +110,20 @@ def _noted(notes: Notes) -> dict[str, Any]:
     stopped = notes.stopped
     return {
         **({"stopped": {"en": str(stopped), "ar": stopped.message_ar}} if stopped is not None else {}),
-        "skipped": [
-            {"task": task, "language": language, "reason": {"en": str(error), "ar": error.message_ar}}
-            for (task, language), error in notes.skipped.items()
-        ],
+        "skipped": _reasons(notes.skipped),
         "bad_rows": [
             {"task": task, "language": language, "n": len(errors), "first": [str(error) for error in errors[:5]]}
             for (task, language), errors in notes.bad_rows.items()
         ],
-        "untrained": [
-            {"task": task, "language": language, "reason": {"en": str(error), "ar": error.message_ar}}
-            for (task, language), error in notes.untrained.items()
-        ],
+        "untrained": _reasons(notes.untrained),
     }
+
+
+def _reasons(errors: Mapping[tuple[str, Language], BiMediX2Error]) -> list[dict[str, Any]]:
+    return [
+        {"task": task, "language": language, "reason": {"en": str(error), "ar": error.message_ar}}
+        for (task, language), error in errors.items()
+    ]
 
 
 def _row(

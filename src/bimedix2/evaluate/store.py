@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bimedix2.cache import write_whole
 from bimedix2.errors import ConfigError, RecordError
 from bimedix2.records.schema import Language
 
@@ -129,18 +130,12 @@ def read_lines(path: Path, kind: type[Row], *, repair: bool = False) -> list[Row
 
 def write_lines(path: Path, rows: Iterable[msgspec.Struct]) -> None:
     """Write a JSON-lines file in one step, so that a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".partial")
-    scratch.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
-    scratch.replace(path)
+    write_whole(path, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write readable JSON in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(".partial")
-    scratch.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
-    scratch.replace(path)
+    write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
 
 class _MetricShape(msgspec.Struct):

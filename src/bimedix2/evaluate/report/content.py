@@ -155,7 +155,6 @@ def _judging(own: Row) -> dict[str, Any]:
     ]
     return {
         "judge": [strip_bidi_controls(fact) for fact in facts],
-        "judge_notes": [shown_reason(note["en"], note["ar"]) for note in judge.get("notes", [])],
     }
 
 

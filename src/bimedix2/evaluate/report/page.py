@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from bimedix2.cache import write_whole
 from bimedix2.errors import ConfigError
 from bimedix2.evaluate.store import read_results
 from bimedix2.notice import NOTICE_AR, NOTICE_EN
@@ -66,8 +67,8 @@ def write_report(
     island = _safe_json(_browser_data(rows, thumbnails, results[0]))
     some = any(row["n"] > samples for row in results[0]["rows"])
     page = _html(results, left_out, overlap, language, data=island, only_some=some)
-    _write(folder / PAGE, page)
-    _write(folder / TEXT, markdown(results, overlap, language, left_out))
+    write_whole(folder / PAGE, page.encode())
+    write_whole(folder / TEXT, markdown(results, overlap, language, left_out).encode())
     return folder / PAGE, folder / TEXT
 
 
@@ -188,9 +189,3 @@ def _safe_json(value: Any) -> str:
 
 def _asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_suffix(path.suffix + ".partial")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)

@@ -86,7 +86,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "any_error": ("error", "خطأ"),
     "score": ("Score", "الدرجة"),
     "judge": ("Judge", "المحكم"),
-    "usage": ("Used", "المستهلك"),
     "all_scores": ("All scores", "كل الدرجات"),
     "answerer": ("Answerer", "المجيب"),
     "no_image": ("Image not on this page", "الصورة ليست في هذه الصفحة"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bimedix2.cache import cache_root
+from bimedix2.cache import cache_root, write_whole
 from bimedix2.errors import RecordError
 from bimedix2.evaluate.schema import Sample
 from bimedix2.records.schema import Language
@@ -65,8 +65,5 @@ def cached_image(folder: str, path: Path, number: int, row: Mapping[str, Any]) -
         raise RecordError(path, number, "image", "holds no bytes", "لا يحتوي على بيانات صورة")
     copy = cache_root() / folder / hashlib.sha256(content).hexdigest()[:32]
     if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        scratch = copy.with_suffix(".partial")
-        scratch.write_bytes(content)
-        scratch.replace(copy)
+        write_whole(copy, content)
     return copy
