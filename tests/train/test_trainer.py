@@ -1,7 +1,10 @@
-"""The trainer against plain transformers, and against itself after an interruption."""
+"""Whole runs on tiny models: against themselves after an interruption, and what happens when something is wrong."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +12,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
-from bimedix2.errors import ModelError, RecordError
+from bimedix2.errors import DataError, ModelError, RecordError
 from bimedix2.records import ImageRef, Record, Turn
-from bimedix2.train.dataset import build_dataset
-from bimedix2.train.images import augmented
-from bimedix2.train.loop import Trainer
-from bimedix2.train.packs import Pack, plan_epoch
 from bimedix2.train.recipe import LoraRecipe, Recipe, StageRecipe
+from bimedix2.train.run import dry_run, train_records
+from bimedix2.train.watch.log import read_events, read_log
 from tiny import tiny_bundle
 
 
-def record(name: str, question: str, answer: str, image: str | None, language: str = "en") -> Record:
+def record(name: str, question: str, answer: str, images: tuple[str, ...] = (), language: str = "en") -> Record:
     return Record(
         id=name,
         turns=(
-            Turn(role="user", text=question, language=language, images=(0,) if image else ()),  # type: ignore[arg-type]
+            Turn(role="user", text=question, language=language, images=tuple(range(len(images)))),  # type: ignore[arg-type]
             Turn(role="assistant", text=answer, language=language),  # type: ignore[arg-type]
         ),
-        images=(ImageRef(path=image),) if image else (),
+        images=tuple(ImageRef(path=path) for path in images),
         task="vqa",
-        modality="ct",
+        modality="ct" if images else "text",
         source="test",
         licence="CC0-1.0",
     )
@@ -41,146 +43,235 @@ def records(tmp_path: Path) -> list[Record]:
     for name in ("a.png", "b.png"):
         Image.fromarray(generator.integers(0, 255, (30, 50, 3), dtype=np.uint8)).save(tmp_path / name)
     return [
-        record("1", "What is shown?", "The left lung", "a.png"),
-        record("2", "ماذا يظهر؟", "الرئة اليسرى سليمة", "a.png", "ar"),
-        record("3", "Is it CT?", "Yes", "a.png"),
-        record("4", "Is it chest?", "No", "b.png"),
-        record("5", "What is clear?", "12 mm", None),
+        record("1", "What is shown?", "The left lung", ("a.png",)),
+        record("2", "ماذا يظهر؟", "الرئة اليسرى سليمة", ("a.png",), "ar"),
+        record("3", "Is it CT?", "Yes", ("a.png",)),
+        record("4", "Is it chest?", "No", ("b.png",)),
+        record("5", "What is clear?", "12 mm"),
+        record("6", "Which is clear?", "The left lung", ("b.png", "a.png")),
     ]
 
 
-def trainer(kind: str, records: list[Record], root: Path, run: Path, **recipe: Any) -> Trainer:
-    bundle = tiny_bundle(kind)
-    stages = (
-        StageRecipe("align", "projector", lr=1e-2, packs_per_step=2),
-        StageRecipe("instruct", "projector+lora", epochs=3, lr=1e-2, projector_lr=1e-3, packs_per_step=1),
-    )
-    settings = {
-        "stages": stages,
+STAGES = (
+    StageRecipe("align", "projector", lr=1e-2, packs_per_step=1),
+    StageRecipe("instruct", "projector+lora", epochs=3, lr=1e-2, projector_lr=1e-3, packs_per_step=1),
+)
+
+
+def recipe(**settings: Any) -> Recipe:
+    defaults = {
+        "stages": STAGES,
         "lora": LoraRecipe(4, 8, 0.1),
         "checkpoint_steps": 2,
-        "pack_tokens": 200,
-    } | recipe
-    run.mkdir(exist_ok=True)
-    dataset = build_dataset(records, root, bundle, 512)
-    return Trainer(bundle, dataset, Recipe(model="tiny", records=(), **settings), run)
+        "pack_tokens": 300,
+        "workers": 1,
+    }
+    return Recipe(model="tiny", records=(), **(defaults | settings))
+
+
+def after(count: int) -> Callable[[], bool]:
+    left = iter(range(count))
+    return lambda: next(left, None) is None
+
+
+def train(run: Path, records: list[Record], kind: str = "nano", stop: Any = lambda: False, **settings: Any) -> bool:
+    return train_records(recipe(**settings), records, tiny_bundle(kind), run.parent, run, lambda _: None, stop)
+
+
+def final(run: Path) -> dict[str, torch.Tensor]:
+    return {
+        key: value for path in sorted((run / "final").glob("*.safetensors")) for key, value in load_file(path).items()
+    }
 
 
 @pytest.mark.parametrize("kind", ["llava", "nano"])
-def test_packed_loss_is_the_sum_of_single_losses_by_transformers(
-    kind: str, records: list[Record], tmp_path: Path
-) -> None:
-    subject = trainer(kind, records, tmp_path, tmp_path / "run")
-    packs = plan_epoch(subject.dataset.samples, seed=0, epoch=0, budget=400, weights={})
-    assert max(len(pack.samples) for pack in packs) == 3  # the three about a.png in one row
-    assert subject.store is not None
-    for pack in packs:
-        loss, count = subject.pack_loss(pack, None)
-        expected, tokens = 0.0, 0
-        for sample in pack.samples:
-            labels = torch.tensor([sample.labels])
-            pixels = None
-            if sample.image is not None:
-                pixels = torch.from_numpy(subject.store.get(sample.image, None))[None]
-            ids = torch.tensor([sample.input_ids])
-            with torch.no_grad():
-                mean = subject.model(input_ids=ids, pixel_values=pixels, labels=labels).loss
-            supervised = int((labels != -100).sum())
-            expected += float(mean) * supervised
-            tokens += supervised
-        assert count == tokens
-        assert float(loss) == pytest.approx(expected, rel=1e-5)
-
-
-def test_only_projector_trains_first_then_adapter_too(records: list[Record], tmp_path: Path) -> None:
-    subject = trainer("nano", records, tmp_path, tmp_path / "run")
-    before = {name: value.clone() for name, value in subject.model.state_dict().items()}
-    assert subject.train()
-    after = subject.model.state_dict()
-    changed = {name for name, value in before.items() if not torch.equal(value, _find(after, name))}
-    assert changed
-    assert all("multi_modal_projector" in name for name in changed)  # base weights of the LM stay frozen
-    lora_b = [value for name, value in after.items() if "lora_B" in name]
-    assert lora_b
-    assert all(value.abs().sum() > 0 for value in lora_b)
-
-
-def _find(state: dict[str, torch.Tensor], name: str) -> torch.Tensor:
-    candidates = [key for key in state if key.replace("base_model.model.", "").replace(".base_layer", "") == name]
-    return state[candidates[0]]
+def test_both_stages_train_what_they_should(kind: str, records: list[Record], tmp_path: Path) -> None:
+    bundle = tiny_bundle(kind)
+    before = {name: value.clone() for name, value in bundle.model.state_dict().items()}
+    assert train_records(recipe(), records, bundle, tmp_path, tmp_path / "run", lambda _: None)
+    # The model that was given stays as it was.
+    assert all(torch.equal(value, before[name]) for name, value in bundle.model.state_dict().items())
+    trained = final(tmp_path / "run")
+    assert all(value.dtype == torch.float32 for value in trained.values())
+    assert all(value.any() for name, value in trained.items() if "lora_B" in name)
+    assert not any("vision_tower" in name for name in trained)
+    projector = load_file(tmp_path / "run/final/projector.safetensors")
+    for name, value in projector.items():
+        own = before[next(key for key in before if key.endswith(name.split("multi_modal_projector.")[-1]))]
+        assert value.shape == own.shape
+    rows = read_log(tmp_path / "run").steps
+    assert {row["stage"] for row in rows} == {"align", "instruct"}
+    assert {key for row in rows for key in row["lr"]} == {"lora", "projector"}
+    first = next(row for row in rows if row["stage"] == "instruct")
+    counts = {cell: count for cell, (_, count) in first["cells"].items()}
+    assert sum(counts.values()) == first["supervised"]
+    weighted = sum(loss * count for loss, count in first["cells"].values()) / first["supervised"]
+    assert weighted == pytest.approx(first["loss"], abs=1e-4)
 
 
 def test_training_lowers_the_loss(records: list[Record], tmp_path: Path) -> None:
     stages = (StageRecipe("instruct", epochs=25, lr=2e-2, projector_lr=1e-2, packs_per_step=4),)
-    subject = trainer("nano", records, tmp_path, tmp_path / "run", stages=stages, augment=False)
-    packs = plan_epoch(subject.dataset.samples, seed=0, epoch=0, budget=400, weights={})
-
-    def mean() -> float:
-        with torch.no_grad():
-            pairs = [subject.pack_loss(pack, None) for pack in packs]
-        return sum(float(loss) for loss, _ in pairs) / sum(count for _, count in pairs)
-
-    before = mean()
-    subject.train()
-    assert mean() < 0.9 * before
+    train(tmp_path / "run", records, stages=stages, augment=False)
+    rows = read_log(tmp_path / "run").steps
+    assert rows[-1]["loss"] < 0.9 * rows[0]["loss"]
 
 
-def test_resume_after_an_interruption_equals_an_unbroken_run(records: list[Record], tmp_path: Path) -> None:
-    whole = trainer("nano", records, tmp_path, tmp_path / "whole")
-    whole.train()
-    for steps in (1, 3, 2, 99):  # stopped in stage one, in stage two, and again
-        part = trainer("nano", records, tmp_path, tmp_path / "part")
-        left = iter(range(steps))
-        part.stop = lambda left=left: next(left, None) is None
-        part.train()
-    expected = dict(whole.model.named_parameters())
-    for name, value in part.model.named_parameters():
-        assert torch.equal(value, expected[name]), name
-    assert (tmp_path / "whole/log.jsonl").read_text().count("\n") == (tmp_path / "part/log.jsonl").read_text().count(
-        "\n"
-    )
+def test_resume_after_interruptions_equals_an_unbroken_run(records: list[Record], tmp_path: Path) -> None:
+    settings = {"holdout": 0.0, "eval_steps": 0}
+    assert train(tmp_path / "whole", records, **settings)
+    for steps in (0, 2, 1, 99):  # stopped in stage one, in stage two, and again
+        finished = train(tmp_path / "part", records, stop=after(steps), **settings)
+    assert finished
+    whole, part = final(tmp_path / "whole"), final(tmp_path / "part")
+    assert whole.keys() == part.keys()
+    for name, value in part.items():
+        assert torch.equal(value, whole[name]), name
+    logs = [
+        [(row["stage"], row["step"], row["loss"]) for row in read_log(tmp_path / name).steps]
+        for name in ("whole", "part")
+    ]
+    assert logs[0] == logs[1]
 
 
-def test_resume_refuses_another_recipe(records: list[Record], tmp_path: Path) -> None:
-    trainer("nano", records, tmp_path, tmp_path / "run").train()
-    with pytest.raises(ModelError, match="recipe"):
-        trainer("nano", records, tmp_path, tmp_path / "run", seed=5).train()
+def test_the_step_does_not_depend_on_how_it_is_packed(records: list[Record], tmp_path: Path) -> None:
+    # One step over all samples, in one long pack or in many short ones, without randomness: the same weights after it.
+    stages = (StageRecipe("instruct", lr=1e-2, projector_lr=1e-2, packs_per_step=100),)
+    for name, budget in (("long", 2000), ("short", 300)):
+        train(
+            tmp_path / name,
+            records,
+            "llava",
+            stages=stages,
+            augment=False,
+            pack_tokens=budget,
+            lora=LoraRecipe(4, 8, 0.0),
+        )
+    packs = [read_log(tmp_path / name).steps[0]["packs"] for name in ("long", "short")]
+    assert packs[0] < packs[1]
+    rows = [read_log(tmp_path / name).steps[0] for name in ("long", "short")]
+    assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], rel=1e-5)
+    assert rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-4)
+    assert rows[0]["cells"].keys() == rows[1]["cells"].keys()
 
 
-def test_missing_image_names_row_and_field(records: list[Record], tmp_path: Path) -> None:
-    (tmp_path / "b.png").unlink()
-    with pytest.raises(RecordError, match=r"row 4, field images\[0\].path"):
-        build_dataset(records, tmp_path, tiny_bundle(), 512)
+def test_unfrozen_encoder_blocks_train_and_are_saved(records: list[Record], tmp_path: Path) -> None:
+    stages = (replace(STAGES[1], unfreeze_blocks=1, encoder_lr=1e-2, epochs=1),)
+    train(tmp_path / "run", records, "nano", stages=stages)
+    blocks = load_file(tmp_path / "run/final/encoder.safetensors")
+    original = tiny_bundle("nano").model.state_dict()
+    changed = [key for key, value in blocks.items() if not torch.equal(value, _like(original, key))]
+    assert changed
+    assert "encoder" in read_log(tmp_path / "run").steps[0]["lr"]
 
 
-def test_too_long_record_is_an_error_not_a_cut(records: list[Record], tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="more than 20"):
-        build_dataset(records, tmp_path, tiny_bundle(), 20)
+def _like(state: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+    return next(value for key, value in state.items() if key.endswith(name.split("vision_tower.")[-1]))
 
 
-def test_manifest_hash_follows_text_and_pixels(records: list[Record], tmp_path: Path) -> None:
-    bundle = tiny_bundle()
-    first = build_dataset(records, tmp_path, bundle, 512).manifest_hash
-    assert build_dataset(records[::-1], tmp_path, bundle, 512).manifest_hash == first
-    Image.new("RGB", (5, 5)).save(tmp_path / "b.png")
-    assert build_dataset(records, tmp_path, bundle, 512).manifest_hash != first
+def test_validation_by_cell_on_samples_that_are_held_out(records: list[Record], tmp_path: Path) -> None:
+    more = [record(f"t{i}", "Which?", f"answer {i}", language="ar" if i % 2 else "en") for i in range(40)]
+    train(tmp_path / "run", [*records, *more], holdout=0.3, eval_steps=3)
+    log = read_log(tmp_path / "run")
+    assert log.validations
+    for row in log.validations:
+        cells = row["validation"]["cells"]
+        assert sum(count for _, count in cells.values()) == row["validation"]["supervised"]
+    plan = json.loads((tmp_path / "run/plan.json").read_text())
+    assert plan["stages"][1]["samples"] < 3 * 46
 
 
-def test_augmentation_never_mirrors(tmp_path: Path) -> None:
-    bundle = tiny_bundle()
-    pixels = np.zeros((56, 56, 3), np.uint8)
-    pixels[:, :20] = 255  # bright on the left
-    for key in range(30):
-        copy = augmented(pixels, str(key), bundle.image_policy).astype(float).mean((0, 2))
-        assert copy[:15].mean() > copy[-15:].mean()
-    assert np.array_equal(augmented(pixels, "1", bundle.image_policy), augmented(pixels, "1", bundle.image_policy))
+def test_resume_refuses_another_recipe_and_other_data(records: list[Record], tmp_path: Path) -> None:
+    train(tmp_path / "run", records)
+    with pytest.raises(ModelError, match="another recipe"):
+        train(tmp_path / "run", records, seed=5)
+    with pytest.raises(ModelError, match="another data"):
+        train(tmp_path / "run", records[:-1])
 
 
-def test_pack_prefix_is_the_images_part(records: list[Record], tmp_path: Path) -> None:
-    bundle = tiny_bundle("nano")
-    samples = build_dataset(records, tmp_path, bundle, 512).samples
-    with_image = [sample for sample in samples if sample.image is not None]
-    for sample in with_image:
-        assert sample.input_ids[sample.prefix - 1] == bundle.image_token_id
-        assert bundle.image_token_id not in sample.input_ids[sample.prefix :]
-    assert Pack(0, tuple(with_image[:2])).tokens < sum(len(sample.input_ids) for sample in with_image[:2])
+def test_settings_that_change_no_number_do_not_hinder_a_resume(records: list[Record], tmp_path: Path) -> None:
+    assert not train(tmp_path / "run", records, stop=after(2))
+    assert train(tmp_path / "run", records, workers=3, checkpoint_steps=7, keep_checkpoints=1)
+
+
+def test_bad_samples_are_named_counted_and_left_out(records: list[Record], tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
+    bad = [
+        record("gone", "Which?", "None", ("missing.png",)),
+        record("torn", "Which?", "None", ("broken.png",)),
+        record("long", "Which?", "lung " * 300),
+        replace_turns(record("silent", "Which?", "x"), 1),
+    ]
+    said: list[str] = []
+    assert train_records(recipe(), [*records, *bad], tiny_bundle("nano"), tmp_path, tmp_path / "run", said.append)
+    skipped = [json.loads(line) for line in (tmp_path / "run/skipped.jsonl").read_text().splitlines()]
+    assert {row["record_id"] for row in skipped} == {"gone", "torn", "long", "silent"}
+    assert all(row["reason"] and row["reason_ar"] and row["file_or_row"] for row in skipped)
+    assert any("4 samples left out" in line for line in said)
+    with pytest.raises(RecordError, match="row 7"):
+        train(tmp_path / "strict", [*records, *bad], bad_samples="stop")
+
+
+def replace_turns(given: Record, count: int) -> Record:
+    import msgspec
+
+    return msgspec.structs.replace(given, turns=given.turns[:count])
+
+
+def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        train(tmp_path / "run", [record("gone", "Which?", "None", ("missing.png",))])
+
+
+class _Poisoned:
+    """A bundle whose head turns the loss into NaN after some calls."""
+
+    def __init__(self, good: int) -> None:
+        self.good = good
+
+    def __call__(self) -> Any:
+        bundle = tiny_bundle("nano")
+        norm = bundle.model.model.language_model.norm
+        calls = [0]
+
+        def poison(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+            calls[0] += 1
+            return output * float("nan") if calls[0] == self.good else output
+
+        norm.register_forward_hook(poison)
+        return bundle
+
+
+def test_a_step_that_is_not_finite_is_left_out_named_and_counted(records: list[Record], tmp_path: Path) -> None:
+    stages = (replace(STAGES[1], epochs=2),)
+    run = tmp_path / "run"
+    assert train_records(recipe(stages=stages), records, _Poisoned(3), tmp_path, run, lambda _: None)
+    (event,) = [row for row in read_events(run) if row["event"] == "nonfinite"]
+    assert event["step"] == 3
+    assert event["samples"]
+    assert read_log(run).steps[2]["loss"] is None
+    assert all(value.isfinite().all() for value in final(run).values())
+
+
+def test_a_step_that_is_not_finite_can_stop_the_run(records: list[Record], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="loss is nan") as caught:
+        train_records(
+            recipe(stages=(STAGES[1],), nonfinite="stop"),
+            records,
+            _Poisoned(1),
+            tmp_path,
+            tmp_path / "run",
+            lambda _: None,
+        )
+    assert caught.value.code == "nonfinite"
+    assert "معدل التعلم" in caught.value.message_ar
+
+
+def test_a_dry_run_prints_the_plan_and_trains_nothing(records: list[Record], tmp_path: Path) -> None:
+    said: list[str] = []
+    figures = dry_run(recipe(), records, tiny_bundle("nano"), tmp_path, tmp_path / "run", said.append)
+    stage = figures["stages"][1]
+    assert stage["samples"] == 3 * 6
+    assert stage["supervised"] == sum(cell["realised"] for cell in stage["cells"].values())
+    assert any("ar/ct/vqa" in line for line in said)
+    assert not (tmp_path / "run/checkpoints").exists()
+    assert not (tmp_path / "run/log.jsonl").exists()

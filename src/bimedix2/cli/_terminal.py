@@ -20,7 +20,8 @@ def readable(text: str, stream: TextIO | None = None) -> str:
 
 def say(text: str) -> None:
     """A progress line on stderr, so that stdout holds answers alone."""
-    typer.echo(readable(text, sys.stderr), err=True)
+    # Not typer.echo: it writes past the stream that a live view puts in the place of stderr.
+    print(readable(text, sys.stderr), file=sys.stderr, flush=True)
 
 
 def tell(english: str, arabic: str) -> None:

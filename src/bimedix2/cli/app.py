@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from . import ask, chat, data, doctor, evaluate, harness, models, overlap, pull, report, score, train
+from . import ask, chat, data, doctor, evaluate, harness, models, overlap, pull, report, score, train, train_status
 from ._errors import GuardedGroup
 
 _HELP = """BiMediX2: an Arabic-English medical vision-language assistant.
@@ -16,10 +16,19 @@ Research use only, not a medical device.
 _EPILOG = "BIMEDIX2_LANG=ar shows messages in Arabic; BIMEDIX2_DEBUG=1 shows tracebacks."
 
 
+class _Commands(GuardedGroup):
+    """Commands of one word or two: `train status RUN` stands beside `train RECIPE`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Take the first two words as a name where a command has it."""
+        name = " ".join(args[:2])
+        return super().resolve_command(ctx, [name, *args[2:]] if name in self.commands else args)
+
+
 def new_typer(help_text: str) -> typer.Typer:
     """A group with plain help: rich panels would cost more time than the rest of the start."""
     return typer.Typer(
-        cls=GuardedGroup,
+        cls=_Commands,
         help=help_text,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -53,9 +62,11 @@ app.command("ask")(ask.ask)
 app.command("chat")(chat.chat)
 app.command("pull")(pull.pull)
 app.command("convert")(models.convert)
+app.command("compose")(models.compose)
 app.command("merge")(models.merge)
 app.command("export")(models.export)
 app.command("train")(train.train)
+app.command("train status")(train_status.status)
 app.command("doctor")(doctor.doctor)
 
 data_app = new_typer("Look at, fetch, build and convert data sets.")

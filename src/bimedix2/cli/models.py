@@ -1,4 +1,4 @@
-"""``bimedix2 convert``, ``merge`` and ``export``: model folders in and out."""
+"""``bimedix2 convert``, ``compose``, ``merge`` and ``export``: model folders in and out."""
 
 from __future__ import annotations
 
@@ -41,6 +41,26 @@ def convert(
     _refuse_existing(target)
     quiet_libraries()
     convert_llava(source, target, vision_tower=vision_tower)
+    typer.echo(str(target))
+
+
+def compose(
+    language: Annotated[str, typer.Argument(help="Llama 3 or Phi-3 instruction model: folder or hub id.")],
+    encoder: Annotated[str, typer.Argument(help="CLIP model: folder or hub id.")],
+    target: Target,
+    seed: Annotated[int, typer.Option(help="Of the projector's first weights.")] = 0,
+) -> None:
+    """Join a language model and a vision encoder by a new projector: where training starts.
+
+    وصل نموذج لغوي بمرمز صور عبر مسقط جديد: نقطة بداية التدريب.
+    """
+    from bimedix2.model.compose import compose_llava
+
+    from ._terminal import quiet_libraries
+
+    _refuse_existing(target)
+    quiet_libraries()
+    compose_llava(language, encoder, target, seed=seed)
     typer.echo(str(target))
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bimedix2.model.encoder import encode_images
+
 if TYPE_CHECKING:
     from bimedix2.images import DecodedImage
     from bimedix2.model import Bundle
@@ -36,8 +38,9 @@ class ImageEncoder:
         model = self.bundle.model
         weight = model.get_input_embeddings().weight
         pixels = torch.from_numpy(self.bundle.image_policy.preprocess(image.pixels))[None]
-        output = model.get_image_features(pixels.to(weight.device, weight.dtype), return_dict=True)
-        features = torch.cat(list(output.pooler_output)).reshape(-1, weight.shape[1])
+        patches, projector = encode_images(model, pixels.to(weight.device)), model.model.multi_modal_projector
+        projected: Tensor = projector(patches.to(next(projector.parameters()).dtype))
+        features = projected.reshape(-1, weight.shape[1]).to(weight.dtype)
         self.encoded += 1
         self._known[image.sha256] = features
         while len(self._known) > self.capacity:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from .adapters import add_adapter, attach_adapter, lora_config, merge, save_adapter
     from .bundle import Bundle, Manifest
     from .convert import convert_llava
+    from .encoder import encode_images, unfreeze_blocks
+    from .encoder_choice import choose_encoder
     from .export import export_hf
     from .load import load_bundle
     from .sizes import config_8b, config_70b, tiny_config
@@ -21,15 +23,18 @@ __all__ = [
     "Manifest",
     "add_adapter",
     "attach_adapter",
+    "choose_encoder",
     "config_8b",
     "config_70b",
     "convert_llava",
+    "encode_images",
     "export_hf",
     "load_bundle",
     "lora_config",
     "merge",
     "save_adapter",
     "tiny_config",
+    "unfreeze_blocks",
 ]
 
 _HOMES = {
@@ -37,15 +42,18 @@ _HOMES = {
     "Manifest": "bundle",
     "add_adapter": "adapters",
     "attach_adapter": "adapters",
+    "choose_encoder": "encoder_choice",
     "config_70b": "sizes",
     "config_8b": "sizes",
     "convert_llava": "convert",
+    "encode_images": "encoder",
     "export_hf": "export",
     "load_bundle": "load",
     "lora_config": "adapters",
     "merge": "adapters",
     "save_adapter": "adapters",
     "tiny_config": "sizes",
+    "unfreeze_blocks": "encoder",
 }
 
 

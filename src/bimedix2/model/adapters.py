@@ -1,13 +1,15 @@
-"""LoRA adapters on the language model, with the projector stored beside them.
+"""LoRA adapters on the language model, with the projector and trained encoder blocks stored beside them.
 
 The published recipe trains LoRA on every linear layer of the language model except the head, and the whole
 projector; the vision tower stays frozen (arXiv 2412.07769 and LLaVA++'s training code). An adapter folder is
-an ordinary PEFT folder plus ``projector.safetensors``.
+an ordinary PEFT folder plus ``projector.safetensors``, and ``encoder.safetensors`` where blocks of the tower
+were trained too (:func:`bimedix2.model.encoder.unfreeze_blocks`).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from .adapter_files import (
     read_factors,
     stored_config,
 )
+from .encoder_files import ENCODER_NAME, check_origin, encoder_state, load_encoder, read_encoder, write_origin
 from .tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -91,14 +94,14 @@ def _check_projector(model: nn.Module, path: Path) -> dict[str, Tensor]:
 
 
 def attach_adapter(model: nn.Module, path: str | Path) -> nn.Module:
-    """Load a PEFT LoRA folder and the projector beside it into ``model``, in place.
+    """Load a PEFT LoRA folder and the projector and encoder blocks beside it into ``model``, in place.
 
     Everything is checked before the model is touched. A folder with only ``projector.safetensors`` (the
-    first training stage) is accepted.
+    first training stage) is accepted. Projector and encoder blocks take the type that the model's have.
 
     Raises:
         ModelError: ``no_match``, ``wrong_keys``, ``wrong_shapes``, ``noop_adapter``, ``pickle_refused``,
-            ``bad_safetensors`` or ``bad_adapter``.
+            ``wrong_encoder``, ``bad_safetensors`` or ``bad_adapter``.
     """
     path = Path(path)
     has_lora, has_projector = (path / CONFIG_NAME).is_file(), (path / PROJECTOR_NAME).is_file()
@@ -106,13 +109,18 @@ def attach_adapter(model: nn.Module, path: str | Path) -> nn.Module:
         raise bad_adapter(path, f"neither {CONFIG_NAME} nor {PROJECTOR_NAME} is there.", "المجلد ليس محولا.")
     if hasattr(model, "peft_config"):
         raise bad_adapter(path, "the model already carries an adapter.", "يحمل النموذج محولا بالفعل.")
+    if has_projector:
+        check_origin(model, path)
     projector = _check_projector(model, path) if has_projector else {}
+    encoder = read_encoder(model, path) if (path / ENCODER_NAME).is_file() else {}
     if has_lora:
         factors = read_factors(path)
         check_factors(model, path, factors)
         _load_factors(model, path, factors)
     if projector:
         _projector(model).load_state_dict(projector)
+    if encoder:
+        load_encoder(model, encoder)
     return model
 
 
@@ -135,13 +143,18 @@ def _load_factors(model: nn.Module, path: Path, factors: dict[str, dict[str, Ten
     model.train(training)
 
 
-def save_adapter(model: nn.Module, path: str | Path, *, dtype: str | None = None) -> Path:
-    """Store LoRA weights (if any) and projector as a PEFT folder, whole or not at all.
+def save_adapter(
+    model: nn.Module, path: str | Path, *, dtype: str | None = None, whole: Mapping[str, Tensor] | None = None
+) -> Path:
+    """Store LoRA weights (if any), projector and trained encoder blocks (if any) as a PEFT folder.
+
+    The folder appears whole or not at all. Blocks count as trained once they were unfrozen.
 
     Args:
         model: a model after :func:`add_adapter` or :func:`attach_adapter`, or a ``PeftModel`` around one.
         path: folder to write.
         dtype: name of a torch type to store in, such as ``"bfloat16"``; ``None`` keeps the present one.
+        whole: values by parameter name for the parameters that are sharded over processes in ``model``.
     """
     import torch
 
@@ -152,19 +165,30 @@ def save_adapter(model: nn.Module, path: str | Path, *, dtype: str | None = None
         return tensor.detach().to("cpu", cast or tensor.dtype).contiguous()
 
     with atomic_folder(path) as scratch:
-        projector = {name: ready(tensor) for name, tensor in _projector(model).state_dict().items()}
+        state = {**model.state_dict(), **(whole or {})}
+        projector = {name: ready(state[full]) for name, full in _projector_names(model).items()}
         save_tensors(projector, scratch / PROJECTOR_NAME)
+        write_origin(model, scratch)
+        if encoder := {name: ready(tensor) for name, tensor in encoder_state(model).items()}:
+            save_tensors(encoder, scratch / ENCODER_NAME)
         if hasattr(model, "peft_config"):
-            save_tensors({k: ready(v) for k, v in _lora_state(model).items()}, scratch / WEIGHTS_NAME)
+            save_tensors({k: ready(v) for k, v in _lora_state(model, state).items()}, scratch / WEIGHTS_NAME)
             (scratch / CONFIG_NAME).write_text(_config_text(model), encoding="utf-8")
     return path
 
 
-def _lora_state(model: Any) -> dict[str, Tensor]:
+def _projector_names(model: nn.Module) -> dict[str, str]:
+    """Names of the projector's tensors in the projector and in the model."""
+    projector = _projector(model)
+    prefix = next(name for name, module in model.named_modules() if module is projector)
+    return {name: f"{prefix}.{name}" for name in projector.state_dict()}
+
+
+def _lora_state(model: Any, state: dict[str, Tensor]) -> dict[str, Tensor]:
     from peft import get_peft_model_state_dict
 
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {_PREFIX + key.removeprefix(_PREFIX): tensor for key, tensor in state.items()}
+    found = get_peft_model_state_dict(model, state_dict=state, save_embedding_layers=False)
+    return {_PREFIX + key.removeprefix(_PREFIX): tensor for key, tensor in found.items()}
 
 
 def _config_text(model: Any) -> str:

@@ -11,10 +11,13 @@ from .bundle import MANIFEST_NAME, Manifest, read_json
 
 if TYPE_CHECKING:
     from bimedix2.images import ImagePolicy
+    from bimedix2.images.policy import Fit, Triple
 
 TEMPLATES = {"llama": "llama3", "phi3": "phi3", "gemma3_text": "gemma"}
 # Pillow's number for bicubic, the only resampling that the image policy does.
 BICUBIC = 3
+# Lanczos, bilinear and bicubic: near enough for an encoder whose projector starts anew.
+SMOOTH = (1, 2, BICUBIC)
 # The HF port of the 8B carries CLIP's stock preprocessing file, but the published second stage
 # (scripts/stage2_train.sh, `--image_aspect_ratio pad`) trained on padded pictures.
 TRAINED_WITH_PAD = frozenset({"MBZUAI/BiMediX2-8B-hf"})
@@ -140,16 +143,63 @@ def _image_policy(folder: Path, config: dict[str, Any], name: str) -> ImagePolic
         )
     if settings.get("resample", BICUBIC) != BICUBIC:
         raise unsupported(folder, "pictures are not resized bicubically.", "تغيير مقاس الصور ليس تكعيبيا.")
+    mean, std = _statistics(folder, settings)
+    return ImagePolicy(size=size, fit="pad" if padded else "crop", mean=mean, std=std)
+
+
+def encoder_policy(folder: Path, fit: Fit) -> ImagePolicy:
+    """The image policy for a vision encoder that a model is given.
+
+    Size, mean and deviation come from the encoder's ``preprocessor_config.json``. How a picture becomes square
+    does not: SigLIP's squeezes it and CLIP's and DINOv2's cut its edges, neither of which suits a radiograph.
+
+    Args:
+        folder: folder of the encoder.
+        fit: how a picture becomes square.
+
+    Raises:
+        ModelError: ``unsupported_encoder`` if the file is missing or says something else than one square size.
+    """
+    from bimedix2.images import ImagePolicy
+
     try:
-        red, green, blue = (float(value) for value in settings["image_mean"])
-        deviations = [float(value) for value in settings["image_std"]]
-    except (KeyError, TypeError, ValueError) as error:
+        settings = _processor_settings(folder)
+        mean, std = _statistics(folder, settings)
+    except ModelError as error:
+        raise unsupported_encoder(
+            folder,
+            "its preprocessor_config.json is missing or names no size, image_mean and image_std.",
+            "الملف preprocessor_config.json مفقود أو لا يحدد المقاس وimage_mean وimage_std.",
+        ) from error
+    crops = settings.get("do_center_crop", "crop_size" in settings) and settings.get("crop_size")
+    size = _side(settings["crop_size"] if crops else settings.get("size"))
+    if size is None or settings.get("resample", BICUBIC) not in SMOOTH:
+        raise unsupported_encoder(
+            folder,
+            f"its pictures have the size {settings.get('size')}, cropped to {settings.get('crop_size')}, with "
+            f"resampling {settings.get('resample')}; one square size and smooth resampling are supported.",
+            "طريقة تحضير الصور غير مدعومة؛ المدعوم مقاس مربع واحد وتغيير مقاس سلس.",
+        )
+    return ImagePolicy(size=size, fit=fit, mean=mean, std=std)
+
+
+def unsupported_encoder(folder: Path | str, english: str, arabic: str) -> ModelError:
+    """An ``unsupported_encoder`` error that ends in what to do."""
+    return ModelError(
+        f"Vision encoder {folder}: {english} Use a whole folder or hub id of a CLIP, SigLIP or DINOv2 model, "
+        "with config.json, preprocessor_config.json and .safetensors.",
+        f"مرمز الصور {folder}: {arabic} استخدم مجلدا كاملا أو معرفا لنموذج CLIP أو SigLIP أو DINOv2 فيه "
+        "config.json وpreprocessor_config.json وملفات .safetensors.",
+        code="unsupported_encoder",
+    )
+
+
+def _statistics(folder: Path, settings: dict[str, Any]) -> tuple[Triple, Triple]:
+    """Mean and deviation of each channel."""
+    try:
+        mean, std = ([float(value) for value in settings[name]] for name in ("image_mean", "image_std"))
+        return (mean[0], mean[1], mean[2]), (std[0], std[1], std[2])
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise unsupported(
             folder, "image_mean or image_std is missing.", "القيم image_mean أو image_std مفقودة."
         ) from error
-    return ImagePolicy(
-        size=size,
-        fit="pad" if padded else "crop",
-        mean=(red, green, blue),
-        std=(deviations[0], deviations[1], deviations[2]),
-    )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "classic") -> Path:
     """Write weights (adapter merged), configuration, tokenizer and processor files to ``target``.
 
-    An adapter on ``bundle.model`` is folded in only in what is written: the bundle stays as it is.
+    An adapter on ``bundle.model`` is folded in only in what is written: the bundle stays as it is. Parts that
+    were trained in float32 are written in the type of the rest.
 
     Args:
         bundle: the model. Nano exports too, but only this package knows its pixel-shuffle projector.
@@ -50,9 +51,9 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
     with atomic_folder(target, int(needed * 1.02)) as scratch:
         writer = ShardWriter(scratch)
         for name, tensor in merged_weights(model, key_style):
-            writer.add(name, tensor)
+            writer.add(name, tensor.to(bundle.dtype) if tensor.is_floating_point() else tensor)
         writer.close()
-        _write_config(model.config, model.dtype, scratch)
+        _write_config(model.config, bundle.dtype, scratch)
         bundle.tokenizer.save_pretrained(scratch)
         bundle.manifest().write(scratch, tokens_per_image=bundle.tokens_per_image)
         write_processor(scratch, bundle.manifest(), model.config, bundle.tokenizer.backend_tokenizer)
@@ -89,7 +90,7 @@ def merged_weights(model: Any, key_style: KeyStyle) -> Iterator[tuple[str, Tenso
     A tied language-model head is left out: readers tie it again.
     """
     layers = _tuned_layers(model)
-    clip_tower = model.config.vision_config.model_type == "clip_vision_model"
+    clip_tower = model.config.vision_config.model_type in ("clip_vision_model", "siglip_vision_model")
     for key, tensor in model.state_dict().items():
         if ".lora_" in key or (key == "lm_head.weight" and model.config.tie_word_embeddings):
             continue
@@ -109,6 +110,11 @@ def _write_config(config: Any, dtype: Any, folder: Path) -> None:
     values = config.to_dict()
     values["architectures"] = ["LlavaForConditionalGeneration"]
     values["dtype"] = values["torch_dtype"] = str(dtype).removeprefix("torch.")
+    # An export is for others too: folders on this machine are not told.
+    for part in (values, values["vision_config"], values["text_config"]):
+        part.pop("_name_or_path", None)
+    if origin := values.get("vision_encoder"):
+        origin["source"] = Path(origin["source"]).name if Path(origin["source"]).is_absolute() else origin["source"]
     rope = values["text_config"].get("rope_parameters") or {}
     if "rope_theta" in rope:
         values["text_config"]["rope_theta"] = rope["rope_theta"]

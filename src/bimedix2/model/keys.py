@@ -35,9 +35,9 @@ def module_to_file(key: str, style: KeyStyle, *, clip_tower: bool) -> str:
 
     Args:
         key: name in ``model.state_dict()``.
-        style: ``"classic"`` is what vLLM and older transformers read (the CLIP tower keeps its
+        style: ``"classic"`` is what vLLM and older transformers read (a CLIP or SigLIP tower keeps its
             ``vision_model.`` level); ``"current"`` is what transformers 5 writes.
-        clip_tower: whether the vision tower is CLIP; other towers have no ``vision_model.`` level.
+        clip_tower: whether the vision tower is CLIP or SigLIP; other towers have no ``vision_model.`` level.
     """
     if key.startswith("lm_head."):
         return f"language_model.{key}"

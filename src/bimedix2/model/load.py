@@ -10,6 +10,7 @@ from bimedix2.errors import ModelError
 from .adapters import attach_adapter
 from .bundle import Bundle, Manifest, read_json
 from .derive import derive_manifest
+from .encoder import CLASS_TOKEN
 from .hub import fetch, is_hub_id
 from .keys import is_computed
 from .tensors import folder_tensors
@@ -37,8 +38,8 @@ def load_bundle(
         name_or_path: ``"nano"``; ``"nano-base"`` for its untrained start; a folder with a Hugging Face
             ``LlavaForConditionalGeneration`` or an original LLaVA checkpoint (converted once into the cache);
             or a hub id such as ``MBZUAI/BiMediX2-8B-hf``.
-        adapter: PEFT folder or hub id to put on top. ``None`` takes the one that ships with the model, if
-            any; ``"none"`` takes none at all.
+        adapter: PEFT folder or hub id to put on top, with the vision encoder that it was trained with.
+            ``None`` takes the one that ships with the model, if any; ``"none"`` takes none at all.
         device: ``"auto"`` (CUDA if there is one, else CPU) or a torch device name.
         dtype: ``"auto"`` (bfloat16 where the hardware computes in it, else float32) or a torch type's name.
         revision: branch, tag or commit of a hub model.
@@ -61,7 +62,11 @@ def load_bundle(
     bundle.name = bundle.name or folder.name
     wanted = shipped if adapter is None else adapter
     if wanted is not None and str(wanted) != NO_ADAPTER:
-        attach_adapter(bundle.model, _find(str(wanted), None)[0])
+        from .encoder_choice import with_encoder_of
+
+        trained = _find(str(wanted), None)[0]
+        bundle = with_encoder_of(bundle, trained)
+        attach_adapter(bundle.model, trained)
     bundle.model.eval()
     return bundle
 
@@ -180,13 +185,14 @@ def _assemble(folder: Path, manifest: Manifest, device: torch.device, dtype: tor
 
 
 def tokens_per_image(config: Any, size: int, pixel_shuffle: int = 1) -> int:
-    """P = (size / patch / r)^2, plus one with the class token. 336, 14 and r=1 give 576.
+    """P = (size / patch / r)^2, plus one where the class token is kept. 336, 14 and r=1 give 576.
 
     Raises:
         ModelError: ``wrong_image_size`` if the tower cannot take images of this size.
     """
     patch, trained = config.vision_config.patch_size, config.vision_config.image_size
-    fixed = config.vision_config.model_type == "clip_vision_model"
+    kind = config.vision_config.model_type
+    fixed = kind in ("clip_vision_model", "siglip_vision_model")
     if size % (patch * pixel_shuffle) or (fixed and size != trained):
         raise ModelError(
             f"Images of {size} pixels do not fit the vision tower ({trained} pixels, patches of {patch}, "
@@ -194,7 +200,7 @@ def tokens_per_image(config: Any, size: int, pixel_shuffle: int = 1) -> int:
             f"الصور بمقاس {size} لا تناسب مرمز الصور (المقاس {trained} والرقعة {patch}). صحح المقاس في سياسة الصور.",
             code="wrong_image_size",
         )
-    extra = 1 if config.vision_feature_select_strategy == "full" else 0
+    extra = 1 if config.vision_feature_select_strategy == "full" and CLASS_TOKEN.get(kind, True) else 0
     return int((size // patch // pixel_shuffle) ** 2 + extra)
 
 

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .encoder import CLASS_TOKEN
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
@@ -70,8 +72,8 @@ def _processor_settings(config: Any, image_token: str) -> dict[str, Any]:
         "image_token": image_token,
         "patch_size": config.vision_config.patch_size,
         "vision_feature_select_strategy": config.vision_feature_select_strategy,
-        # The class token: the tower yields it and the "default" strategy drops it again.
-        "num_additional_image_tokens": 1,
+        # The class token: the tower yields it and the "default" strategy drops it again. SigLIP has none.
+        "num_additional_image_tokens": int(CLASS_TOKEN.get(config.vision_config.model_type, True)),
     }
 
 

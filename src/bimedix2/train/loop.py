@@ -1,60 +1,80 @@
-"""The training loop: stages, packs, steps, checkpoints. Small and exact; speed comes later."""
+"""The training loop: stages, steps, validation, checkpoints."""
 
 from __future__ import annotations
 
-import json
+import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
 
-from bimedix2.errors import ConfigError
 from bimedix2.model import Bundle
 
-from .batch import attention_masks, to_batch
-from .checkpoint import checkpoints, load_state, restore_trained, save_checkpoint
-from .dataset import Dataset
-from .images import ImageStore
-from .loss import supervised_loss
-from .optim import MasterAdamW, schedule
-from .packs import Pack, plan_epoch
-from .recipe import Recipe, StageRecipe
-from .words import WordAlignment
+from .checkpoint import latest_checkpoint, load_state, restore, restore_parameters, save_checkpoint
+from .engine import Engine, Forward, lost_processes
+from .faults import FiniteGuard
+from .forward.vlm import PackModel
+from .objective import NextToken, Objective, StepTotals, Words, by_cell
+from .optim import make_optimizer, schedule, select_trained, set_rates
+from .plan.packs import Pack, pack_epoch
+from .plan.steps import StagePlan, plan_stage, split_holdout
+from .recipe import Recipe
+from .samples.loader import Loader
+from .samples.prepare import Prepared
 
-Say = Callable[[str], None]
-Evaluate = Callable[[Any, str], tuple[Tensor, int, int]]
-"""(part of a step, random key) -> summed loss, number of supervised items, tokens read."""
+
+class Watch(Protocol):
+    """Who hears about a run; in every process but the first one it does nothing."""
+
+    def step(self, row: dict[str, Any]) -> None:
+        """One optimiser step."""
+
+    def validation(self, row: dict[str, Any]) -> None:
+        """One validation."""
+
+    def event(self, name: str, **details: Any) -> None:
+        """Something that happens rarely."""
 
 
 class Trainer:
-    """Runs a recipe on one bundle.
+    """Runs a recipe.
 
     Args:
-        bundle: the model; its projector and adapter are trained in place.
-        dataset: samples and image paths.
+        load: gives the model as the recipe starts from it; called once a stage, so that a stage starts from files
+            alone, whether the run was interrupted or not.
+        prepared: samples and images.
         recipe: the run.
-        run: folder for checkpoints, ``log.jsonl`` and the image store.
-        say: receives progress lines.
-        stop: asked after each step; when true, a checkpoint is written and the run ends.
+        run: folder for checkpoints.
+        engine: process group.
+        watch: hears about steps.
+        stop: asked after each step; when true in any process, a checkpoint is written and the run ends.
     """
 
     def __init__(
         self,
-        bundle: Bundle,
-        dataset: Dataset,
+        load: Callable[[], Bundle],
+        prepared: Prepared,
         recipe: Recipe,
         run: Path,
-        say: Say = lambda _: None,
+        engine: Engine,
+        watch: Watch,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.bundle, self.dataset, self.recipe, self.run_folder = bundle, dataset, recipe, run
-        self.say, self.stop = say, stop
-        self.store = ImageStore(run, dataset.images, bundle.image_policy, say) if dataset.images else None
-        self.model: nn.Module = bundle.model
-        self.dtype = next(self.model.parameters()).dtype
+        self.load, self.prepared, self.recipe, self.run_folder = load, prepared, recipe, run
+        self.engine, self.watch, self.stop = engine, watch, stop
+        self.rows, self.held = split_holdout(prepared.store.table, recipe.holdout, recipe.seed)
+        self.guard = FiniteGuard(recipe.nonfinite)
+
+        self._plans: dict[int, StagePlan] = {}
+
+    def plan(self, index: int) -> StagePlan:
+        """Steps of a stage, computed once."""
+        if index not in self._plans:
+            self._plans[index] = plan_stage(self.prepared.store.table, self.rows, self.recipe, index)
+        return self._plans[index]
 
     def train(self) -> bool:
         """Train to the end, or from the last checkpoint on.
@@ -63,161 +83,233 @@ class Trainer:
             False if ``stop`` ended the run early.
         """
         first, done = 0, 0
-        saved = checkpoints(self.run_folder)
-        if saved:
-            state = load_state(saved[-1], self.recipe.fingerprint(), self.dataset.manifest_hash)
+        saved = latest_checkpoint(self.run_folder)
+        if saved is not None:
+            state = load_state(saved, self.recipe.fingerprint(), self.prepared.manifest_hash)
             first, done = state["stage"], state["step"]
-            self.say(f"resuming stage {first} at step {done}")
-        for index in range(first, len(self.recipe.stages)):
-            stage = self.recipe.stages[index]
-            optimizer = self._prepare(stage)
-            if saved and index == first:
-                self._restore(saved[-1], optimizer)
-            if not self._run_stage(index, stage, optimizer, done):
-                return False
-            done = 0
+            self.watch.event("resume", stage=self.recipe.stages[first].name, step=done)
+        with lost_processes():
+            for index in range(first, len(self.recipe.stages)):
+                stage = _Stage(self, index, done if index == first else 0)
+                if not stage.run():
+                    return False
         return True
 
-    def _prepare(self, stage: StageRecipe) -> MasterAdamW:
-        """Freeze everything but the stage's parts and build their optimiser."""
+
+class _Stage:
+    """One stage from its first missing step to its end."""
+
+    def __init__(self, trainer: Trainer, index: int, done: int) -> None:
+        self.trainer, self.index, self.done = trainer, index, done
+        self.recipe, self.engine, self.watch = trainer.recipe, trainer.engine, trainer.watch
+        self.settings = trainer.recipe.stages[index]
+        self.bundle = trainer.load()
+        self.model: Any = self.bundle.model.to(self.engine.device)
+        self._add_adapter()
+        self.trained = select_trained(self.model, self.settings)
+        self.forward = self._wrap()
+        self.optimizer = make_optimizer(select_after_wrap(self.model, self.trained), self.settings)
+        self._restore()
+        prepared, recipe = trainer.prepared, trainer.recipe
+        self.loader = Loader(prepared.store, prepared.images, self.bundle.image_policy.size, recipe.workers)
+        self.objective = self._objective()
+        self.model.train()
+
+    def _add_adapter(self) -> None:
         from bimedix2.model import add_adapter, lora_config
 
         torch.manual_seed(self.recipe.seed)
-        if stage.train == "projector+lora" and not any("lora_" in name for name, _ in self.model.named_parameters()):
+        if any(stage.train == "projector+lora" for stage in self.recipe.stages[: self.index + 1]):
             lora = self.recipe.lora
             add_adapter(self.model, lora_config(lora.r, lora.alpha, lora.dropout))
-        projector, adapter = [], []
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(False)
-            if "multi_modal_projector" in name:
-                projector.append(parameter.requires_grad_(True))
-            elif "lora_" in name and stage.train == "projector+lora":
-                adapter.append(parameter.requires_grad_(True))
-        rate = stage.projector_lr if adapter else stage.lr
-        groups = [{"params": projector, "lr": rate}, {"params": adapter, "lr": stage.lr}]
-        return MasterAdamW([group for group in groups if group["params"]], stage.weight_decay)
 
-    def _restore(self, checkpoint: Path, optimizer: MasterAdamW) -> None:
-        from safetensors.torch import load_file
+    def _wrap(self) -> Forward:
+        module = PackModel(
+            self.model,
+            self.bundle.image_token_id,
+            self.bundle.image_policy,
+            checkpointing=self.recipe.gradient_checkpointing,
+        ).to(self.engine.device)
+        return self.engine.wrap(module)
 
-        restore_trained(self.model, checkpoint)
-        optimizer.load_state_tensors(load_file(checkpoint / "optimizer.safetensors"))
+    def _restore(self) -> None:
+        saved = latest_checkpoint(self.trainer.run_folder)
+        if saved is None:
+            return
+        if self.done:
+            restore(saved, self.model, self.optimizer)
+        else:
+            restore_parameters(saved, self.model)
 
-    def _plan(self, stage: StageRecipe, index: int) -> list[list[Pack]]:
-        """Optimiser steps of the whole stage; the same on every call, which is what makes resume exact."""
-        steps: list[list[Pack]] = []
-        for epoch in range(stage.epochs):
-            packs = plan_epoch(
-                self.dataset.samples,
-                seed=self.recipe.seed,
-                epoch=index * 1000 + epoch,
-                budget=self.recipe.pack_tokens,
-                weights=stage.weights,
-            )
-            if stage.train == "projector":
-                # Without an image there is no path from the loss to the projector.
-                packs = [pack for pack in packs if pack.image is not None]
-            size = stage.packs_per_step
-            steps.extend(packs[start : start + size] for start in range(0, len(packs), size))
-        return steps
+    def _objective(self) -> Objective:
+        trainer = self.trainer
+        if self.settings.objective == "words":
 
-    def _run_stage(self, index: int, stage: StageRecipe, optimizer: MasterAdamW, done: int) -> bool:
-        steps, evaluate = self._work(stage, index)
-        self.model.train()
-        started = time.monotonic()
-        for step in range(done, len(steps)):
-            factor = schedule(step, len(steps), stage.warmup, stage.final_lr)
-            row = self._step(steps[step], evaluate, f"{index}|{step}", optimizer, factor)
-            row |= {"stage": stage.name, "step": step + 1, "steps": len(steps), "lr_factor": round(factor, 5)}
-            self._log(row)
-            left = (time.monotonic() - started) / (step + 1 - done) * (len(steps) - step - 1)
-            self.say(f"{stage.name} {step + 1}/{len(steps)} loss {row['loss']:.3f} left {left / 60:.1f} min")
-            ending = self.stop()
-            if ending or (step + 1) % self.recipe.checkpoint_steps == 0 or step + 1 == len(steps):
-                state = {"recipe": self.recipe.fingerprint(), "manifest": self.dataset.manifest_hash}
-                save_checkpoint(self.run_folder, index, step + 1, self.model, optimizer, state)
-            if ending:
+            def say(text: str) -> None:
+                self.watch.event("features", stage=self.settings.name, message=text)
+
+            return Words(self.bundle, trainer.prepared, self.recipe, self.index, trainer.run_folder, say)
+        plan, prepared = trainer.plan(self.index), trainer.prepared
+        return NextToken(plan, self.forward, self.engine, self.loader, prepared, self.recipe, self.index, self.done)
+
+    def run(self) -> bool:
+        """Steps to the end of the stage; False if the run was asked to stop."""
+        steps = self.objective.steps
+        for step in range(self.done, steps):
+            self._step(step, steps)
+            last = step + 1 == steps
+            every = self.recipe.eval_steps
+            if last or (every and (step + 1) % every == 0):
+                self._validate(step + 1)
+            ending = bool(self.engine.total(torch.tensor(float(self.trainer.stop()), dtype=torch.float64)))
+            if ending or last or (step + 1) % self.recipe.checkpoint_steps == 0:
+                self._save(step + 1)
+            if ending and not last:
+                self.watch.event("stop", stage=self.settings.name, step=step + 1)
                 return False
         return True
 
-    def _work(self, stage: StageRecipe, index: int) -> tuple[Sequence[Sequence[Any]], Evaluate]:
-        """The parts of every optimiser step, and what computes a part's loss."""
-        if stage.objective == "next_token":
-            return self._plan(stage, index), self._pack_part
-        if self.store is None:
-            raise ConfigError("objective 'words' needs records with images", "يحتاج الهدف words إلى سجلات فيها صور")
-        words = WordAlignment(self.bundle, self.dataset, self.store, self.run_folder, stage.weights, self.say)
-        steps = words.plan(self.recipe.seed, stage.epochs, stage.packs_per_step)
-
-        def evaluate(images: Any, _key: str) -> tuple[Tensor, int, int]:
-            return *words.loss(images), 0
-
-        return [[images] for images in steps], evaluate
-
-    def _pack_part(self, pack: Pack, key: str) -> tuple[Tensor, int, int]:
-        return *self.pack_loss(pack, key if self.recipe.augment else None), pack.tokens
-
-    def _step(
-        self, parts: Sequence[Any], evaluate: Evaluate, key: str, optimizer: MasterAdamW, factor: float
-    ) -> dict[str, Any]:
-        """Add the gradients of all parts, normalise by what they supervise (tokens, or images), update."""
-        started, total, supervised, tokens = time.monotonic(), 0.0, 0, 0
-        for number, part in enumerate(parts):
-            # One stream of random numbers per pack: dropout is the same after a resume.
-            torch.manual_seed(hash_seed(self.recipe.seed, key, number))
-            loss, count, size = evaluate(part, f"{self.recipe.seed}|{key}|{number}")
-            loss.backward()  # type: ignore[no-untyped-call]
-            total, supervised, tokens = total + float(loss.detach()), supervised + count, tokens + size
-        norm = optimizer.step(1.0 / supervised, self.recipe.max_grad_norm, factor)
+    def _step(self, step: int, steps: int) -> None:
+        started = time.monotonic()
+        factor = schedule(step, steps, self.settings.warmup, self.settings.final_lr)
+        rates = set_rates(self.optimizer, factor)
+        totals = self.objective.backward(step)
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        norm = self.engine.clip(parameters, self.recipe.max_grad_norm)
+        names = self.objective.names(step) if not _finite(totals.loss, norm) else []
+        if self.trainer.guard.accepts(totals.loss, norm, names):
+            self.optimizer.step()
+        else:
+            self.watch.event("nonfinite", stage=self.settings.name, step=step + 1, samples=names)
+        self.optimizer.zero_grad(set_to_none=True)
         seconds = time.monotonic() - started
+        self.watch.step(self._row(step, steps, totals, norm, rates, factor, seconds))
+
+    def _row(
+        self,
+        step: int,
+        steps: int,
+        totals: StepTotals,
+        norm: float,
+        rates: dict[str, float],
+        factor: float,
+        seconds: float,
+    ) -> dict[str, Any]:
         return {
-            "loss": round(total / supervised, 5),
-            "supervised": supervised,
-            "tokens": tokens,
-            "grad_norm": round(norm, 4),
+            "stage": self.settings.name,
+            "stage_index": self.index,
+            "step": step + 1,
+            "steps": steps,
+            "epoch": self.objective.epoch(step),
+            "loss": _rounded(totals.loss / totals.supervised),
+            "supervised": int(totals.supervised),
+            "tokens": totals.tokens,
+            "packs": totals.packs,
+            "grad_norm": _rounded(norm),
+            "lr": {part: float(f"{rate:.6g}") for part, rate in rates.items()},
+            "lr_factor": round(factor, 5),
             "seconds": round(seconds, 3),
+            "memory_gb": round(_memory_gb(self.engine.device), 3),
+            "cells": self._cells(totals.cells),
+            "time": _now(),
         }
 
-    def pack_loss(self, pack: Pack, augment_key: str | None) -> tuple[Tensor, int]:
-        """Summed loss of a pack and its number of supervised tokens."""
-        batch = to_batch(pack)
-        inner: Any = self.model
-        text = inner.config.text_config
-        embeds = inner.get_input_embeddings()(batch.input_ids)
-        if pack.image is not None and self.store is not None:
-            pixels = torch.from_numpy(self.store.get(pack.image, augment_key))[None].to(self.dtype)
-            embeds = self._insert(inner, embeds, batch.input_ids, pixels)
-        window = (
-            getattr(text, "sliding_window", None) if "sliding_attention" in getattr(text, "layer_types", ()) else None
+    def _cells(self, cells: torch.Tensor) -> dict[str, list[float | None]]:
+        names = self.trainer.prepared.store.table.cells
+        return {
+            name: [_rounded(loss / count), int(count)]
+            for name, (loss, count) in zip(names, cells.tolist(), strict=True)
+            if count
+        }
+
+    @torch.no_grad()
+    def _validate(self, step: int) -> None:
+        """Loss on the samples held out, by cell."""
+        packs = held_out_packs(self.trainer)
+        if not packs or self.settings.objective == "words":
+            return
+        self.model.eval()
+        table = self.trainer.prepared.store.table
+        world, rank = self.engine.world, self.engine.rank
+        cells = torch.zeros(len(table.cells), 2, dtype=torch.float64)
+        for start in range(0, len(packs), world):
+            # Every process runs every forward pass, for FSDP2 gathers weights in it.
+            real = start + rank < len(packs)
+            batch = self.loader.build((packs[start + rank if real else 0], None)).to(self.engine.device)
+            _, losses = self.forward(batch)
+            if real:
+                cells += by_cell(losses, batch.cells[batch.targets != -100], len(table.cells))
+        cells = self.engine.total(cells)
+        self.model.train()
+        loss, count = cells.sum(0).tolist()
+        self.watch.validation(
+            {
+                "stage": self.settings.name,
+                "stage_index": self.index,
+                "step": step,
+                "validation": {
+                    "loss": _rounded(loss / count), "supervised": int(count), "cells": self._cells(cells),
+                },
+                "time": _now(),
+            }
+        )  # fmt: skip
+
+    def _save(self, step: int) -> None:
+        started = time.monotonic()
+        state = {"recipe": self.recipe.fingerprint(), "manifest": self.trainer.prepared.manifest_hash}
+        save_checkpoint(
+            self.trainer.run_folder,
+            self.index,
+            step,
+            self.model,
+            self.optimizer,
+            state,
+            keep=self.recipe.keep_checkpoints,
+            rank=self.engine.rank,
+            world=self.engine.world,
         )
-        hidden = inner.model.language_model(
-            inputs_embeds=embeds,
-            position_ids=batch.position_ids,
-            attention_mask=attention_masks(batch, self.dtype, window),
-            use_cache=False,
-        ).last_hidden_state
-        loss = supervised_loss(hidden[0], inner.lm_head.weight, batch.targets)
-        return loss, int((batch.targets != -100).sum())
-
-    def _insert(self, inner: Any, embeds: Tensor, ids: Tensor, pixels: Tensor) -> Tensor:
-        """Put projected image features (1, P, D) where the image tokens are."""
-        config = inner.config
-        with torch.no_grad():  # the encoder is frozen; only the projector needs a graph
-            outputs = inner.model.vision_tower(pixels, output_hidden_states=True)
-            features = outputs.hidden_states[config.vision_feature_layer]
-            if config.vision_feature_select_strategy == "default":
-                features = features[:, 1:]
-        projected = inner.model.multi_modal_projector(features).to(embeds.dtype)
-        mask = (ids == self.bundle.image_token_id)[..., None]
-        return embeds.masked_scatter(mask, projected)
-
-    def _log(self, row: dict[str, Any]) -> None:
-        with (self.run_folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        seconds = round(time.monotonic() - started, 2)
+        self.watch.event("checkpoint", stage=self.settings.name, step=step, seconds=seconds)
 
 
-def hash_seed(*parts: object) -> int:
-    """A 63-bit seed from any values."""
-    import hashlib
+def select_after_wrap(model: Any, trained: dict[str, list[torch.nn.Parameter]]) -> dict[str, list[torch.nn.Parameter]]:
+    """The parameters by part as they are after wrapping: FSDP2 puts sharded ones in place of those it was given."""
+    found: dict[str, list[torch.nn.Parameter]] = {part: [] for part in trained}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = "projector" if "multi_modal_projector" in name else "lora" if "lora_" in name else "encoder"
+            found[part].append(parameter)
+    return found
 
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1
+
+def held_out_packs(trainer: Trainer) -> list[Pack]:
+    """Packs of the validation samples, the same at every validation."""
+    import numpy as np
+
+    recipe, held = trainer.recipe, trainer.held
+    if not len(held):
+        return []
+    return pack_epoch(
+        trainer.prepared.store.table, held, np.ones(len(held), dtype=np.int64),
+        budget=recipe.pack_tokens, images=recipe.images_per_pack, seed=0, epoch=0,
+    )  # fmt: skip
+
+
+def _finite(*values: float) -> bool:
+    return all(value - value == 0 for value in values)
+
+
+def _rounded(value: float) -> float | None:
+    """Five digits; ``None`` (null) where JSON has no number."""
+    return round(value, 5) if _finite(value) else None
+
+
+def _memory_gb(device: torch.device) -> float:
+    """Peak memory of this process in GB: of the GPU if there is one."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""AdamW with fp32 master weights for bf16 parameters, and the warm-up/cosine schedule."""
+"""What trains in a stage, at which rate, and the schedule."""
 
 from __future__ import annotations
 
@@ -6,70 +6,60 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import nn
+
+from bimedix2.model.encoder import unfreeze_blocks
+
+from .recipe import StageRecipe
+
+PARTS = ("lora", "projector", "encoder")
 
 
-class MasterAdamW:
-    """``torch.optim.AdamW`` on fp32 copies of the parameters.
+def select_trained(model: nn.Module, stage: StageRecipe) -> dict[str, list[nn.Parameter]]:
+    """Freeze everything but the stage's parts, and bring those to float32.
 
-    A bf16 weight has 8 significant bits: an update of 1e-4 x the weight would be rounded away, so the sum is
-    kept in fp32 and the bf16 weight is its rounding.
+    A bf16 weight has 8 significant bits: an update of 1e-4 x the weight would be rounded away. So what trains is kept
+    in float32 and only its use is in bf16.
 
-    Args:
-        groups: dicts with ``params`` (list of tensors) and ``lr`` (peak rate).
-        weight_decay: decoupled decay.
+    Returns:
+        Parameters by part, in the order of :data:`PARTS`; parts that do not train are absent.
     """
+    encoder = unfreeze_blocks(model, stage.unfreeze_blocks)
+    trained = {id(parameter) for parameter in encoder}
+    found: dict[str, list[nn.Parameter]] = {"lora": [], "projector": [], "encoder": encoder}
+    for name, parameter in model.named_parameters():
+        if id(parameter) in trained:
+            continue
+        part = "projector" if "multi_modal_projector" in name else "lora" if "lora_" in name else ""
+        trains = part == "projector" or (part == "lora" and stage.train == "projector+lora")
+        parameter.requires_grad_(trains)
+        if trains:
+            parameter.data = parameter.data.float()
+            found[part].append(parameter)
+    return {part: found[part] for part in PARTS if found[part]}
 
-    def __init__(self, groups: list[dict[str, Any]], weight_decay: float) -> None:
-        self.models: list[Tensor] = [parameter for group in groups for parameter in group["params"]]
-        self.peaks = [group["lr"] for group in groups]
-        masters = [
-            {"params": [p.detach().clone().float() for p in group["params"]], "lr": group["lr"]} for group in groups
-        ]
-        self.optimizer = torch.optim.AdamW(masters, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True)
-        self.masters: list[Tensor] = [p for group in self.optimizer.param_groups for p in group["params"]]
 
-    def step(self, scale: float, max_norm: float, factor: float) -> float:
-        """Apply one update and clear the gradients.
+def peak_rates(stage: StageRecipe) -> dict[str, float]:
+    """Peak rate of every part; the projector has the stage's own rate where no adapter trains."""
+    projector = stage.projector_lr if stage.train == "projector+lora" else stage.lr
+    return {"lora": stage.lr, "projector": projector, "encoder": stage.encoder_lr}
 
-        Args:
-            scale: gradients are multiplied by it first (1 / supervised tokens of the step).
-            max_norm: clipping bound on the global norm after scaling.
-            factor: share of each group's peak rate, from :func:`schedule`.
 
-        Returns:
-            The gradient norm before clipping.
-        """
-        for model, master in zip(self.models, self.masters, strict=True):
-            grad = model.grad
-            master.grad = torch.zeros_like(master) if grad is None else grad.float().mul_(scale)
-            model.grad = None
-        norm = torch.nn.utils.clip_grad_norm_(self.masters, max_norm)
-        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
-            group["lr"] = peak * factor
-        self.optimizer.step()
-        with torch.no_grad():
-            for model, master in zip(self.models, self.masters, strict=True):
-                model.copy_(master)
-        return float(norm)
+def make_optimizer(trained: dict[str, list[nn.Parameter]], stage: StageRecipe) -> torch.optim.AdamW:
+    """AdamW with a group per part; ``group["part"]`` and ``group["peak"]`` say which and how fast."""
+    rates = peak_rates(stage)
+    groups: list[dict[str, Any]] = [
+        {"params": parameters, "lr": rates[part], "peak": rates[part], "part": part}
+        for part, parameters in trained.items()
+    ]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=stage.weight_decay)
 
-    def state_tensors(self) -> dict[str, Tensor]:
-        """Every tensor that a resume needs, by flat name (safetensors holds no other kind)."""
-        tensors = {f"{index}.master": master.data for index, master in enumerate(self.masters)}
-        for index, master in enumerate(self.masters):
-            for name, value in self.optimizer.state[master].items():
-                tensors[f"{index}.{name}"] = value
-        return tensors
 
-    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Put back what :meth:`state_tensors` gave, and round the masters into the model."""
-        with torch.no_grad():
-            for index, (model, master) in enumerate(zip(self.models, self.masters, strict=True)):
-                master.copy_(tensors[f"{index}.master"])
-                model.copy_(master)
-                names = ("step", "exp_avg", "exp_avg_sq")
-                state = {name: tensors[f"{index}.{name}"].clone() for name in names if f"{index}.{name}" in tensors}
-                self.optimizer.state[master] = state
+def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> dict[str, float]:
+    """Give every group ``factor`` x its peak rate; returns the rates by part."""
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * factor
+    return {group["part"]: group["lr"] for group in optimizer.param_groups}
 
 
 def schedule(step: int, total: int, warmup: float, final: float) -> float:

@@ -1,22 +1,25 @@
-"""Recipes: one YAML file per training run, read into frozen dataclasses; an unknown key is an error."""
+"""What a training run is made of: frozen dataclasses that a recipe file fills in."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
-import yaml
-
-from bimedix2.errors import ConfigError
+Trained = Literal["projector", "projector+lora"]
+Objective = Literal["next_token", "words"]
+EngineName = Literal["auto", "none", "ddp", "fsdp2"]
+Policy = Literal["skip", "stop"]
+# Settings that change how a run is carried out and watched, never which numbers it computes.
+_FREE = frozenset(
+    ["engine", "workers", "checkpoint_steps", "keep_checkpoints", "trackers", "timeout_minutes", "eval_steps"]
+)
 
 
 @dataclass(frozen=True)
 class LoraRecipe:
-    """Low-rank adapters on every linear layer of the language model.
+    """Low-rank adapters on every linear layer of the language model except the head.
 
     Attributes:
         r: rank.
@@ -41,22 +44,34 @@ class StageRecipe:
         epochs: passes over the stage's mix.
         lr: peak rate of the adapters (of the projector where nothing else trains).
         projector_lr: peak rate of the projector when adapters train too.
+        unfreeze_blocks: blocks of the vision encoder, counted from the last one that is used, that train too.
+        encoder_lr: their peak rate.
         warmup: share of the steps with a linear rise; a cosine falls to ``final_lr`` x peak afterwards.
-        packs_per_step: packs (for ``words``: images) whose gradients are added before an optimiser step.
+        final_lr: share of the peak rate at the end.
+        packs_per_step: packs (for ``words``: images) whose gradients are added before an optimiser step, over
+            all processes; 0 if ``samples_per_step`` says it.
+        samples_per_step: conversations of an optimiser step, the batch size of other trainers: packs are added
+            until they hold as many.
         weights: expected passes over a source per epoch (1 where a source is not named; 0 leaves it out).
+        shares: pattern of cells (``ar/*/*``, ``*/xray/report``) -> its share of the supervised tokens of an
+            epoch; what no pattern names keeps its proportions in the rest. The first pattern that fits counts.
         weight_decay: decoupled, as in AdamW.
     """
 
     name: str
-    train: Literal["projector", "projector+lora"] = "projector+lora"
-    objective: Literal["next_token", "words"] = "next_token"
+    train: Trained = "projector+lora"
+    objective: Objective = "next_token"
     epochs: int = 1
     lr: float = 2e-4
     projector_lr: float = 2e-5
+    unfreeze_blocks: int = 0
+    encoder_lr: float = 2e-5
     warmup: float = 0.03
     final_lr: float = 0.0
     packs_per_step: int = 1
+    samples_per_step: int = 0
     weights: dict[str, float] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
     weight_decay: float = 0.0
 
 
@@ -66,86 +81,59 @@ class Recipe:
 
     Attributes:
         model: what ``bimedix2.model.load_bundle`` accepts.
-        records: JSON-lines or Parquet files of records, relative to the recipe's folder or absolute.
+        records: JSON-lines or Parquet files of records, relative to the run's or the recipe's folder or absolute.
         stages: run in order; each starts from the one before.
+        lora: the adapters.
+        vision_encoder: folder or hub id of another vision encoder; empty keeps the model's own. The projector
+            then starts anew.
         seed: fixes data order, augmentation and initial adapter weights.
-        pack_tokens: longest pack; one image and the conversations about it share a pack.
+        dtype: of the frozen weights; what trains is kept in float32. ``auto`` is bfloat16 where the machine
+            computes in it.
+        quantize: ``nf4`` holds the frozen language model in 4 bits (QLoRA, arXiv 2305.14314; needs bitsandbytes).
+        pack_tokens: longest pack, the token budget of one forward pass.
+        images_per_pack: most images of one pack; 0 sets no bound.
+        gradient_checkpointing: recompute layers in the backward pass: less memory, about a third more time.
         max_grad_norm: gradient clipping.
         augment: small shifts, scalings, rotations and contrast changes; never a flip (left is not right).
+        holdout: share of the samples kept for validation; translations and samples about one image stay together.
+        eval_steps: optimiser steps between validations; 0 validates at the end of each stage.
+        bad_samples: ``skip`` leaves samples that cannot be trained on out, counts and lists them; ``stop`` ends
+            the run at the first.
+        nonfinite: ``skip`` leaves out an optimiser step whose loss or gradient is not finite, and stops after
+            three in a row; ``stop`` ends at the first. Both name its samples.
+        engine: ``none`` (one process), ``ddp``, ``fsdp2``; ``auto`` is ``ddp`` under torchrun.
+        timeout_minutes: a process that does not answer for so long ends the run.
+        workers: threads that prepare packs ahead.
         checkpoint_steps: optimiser steps between checkpoints.
+        keep_checkpoints: older ones are deleted.
+        trackers: ``tensorboard``, ``trackio``, ``wandb``, beside the log file that is always written.
     """
 
     model: str
     records: tuple[str, ...]
     stages: tuple[StageRecipe, ...]
     lora: LoraRecipe = LoraRecipe()
+    vision_encoder: str = ""
     seed: int = 0
+    dtype: Literal["auto", "bfloat16", "float32"] = "auto"
+    quantize: Literal["none", "nf4"] = "none"
     pack_tokens: int = 1024
+    images_per_pack: int = 0
+    gradient_checkpointing: bool = False
     max_grad_norm: float = 1.0
     augment: bool = True
+    holdout: float = 0.0
+    eval_steps: int = 0
+    bad_samples: Policy = "skip"
+    nonfinite: Policy = "skip"
+    engine: EngineName = "auto"
+    timeout_minutes: float = 10.0
+    workers: int = 2
     checkpoint_steps: int = 50
+    keep_checkpoints: int = 2
+    trackers: tuple[str, ...] = ()
 
     def fingerprint(self) -> str:
-        """Hex digest of every setting, stored in checkpoints so that a resume cannot mix recipes."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe file.
-
-    Raises:
-        ConfigError: unreadable YAML, an unknown key (with the nearest known one) or a value of the wrong type.
-    """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as YAML: {error}", f"{path}: تعذرت قراءته كملف YAML") from error
-    recipe: Recipe = _build(Recipe, raw, str(path))
-    if not recipe.stages:
-        raise ConfigError(f"{path}: stages is empty; name at least one", f"{path}: الحقل stages فارغ")
-    for index, stage in enumerate(recipe.stages):
-        if stage.objective == "words" and stage.train != "projector":
-            where = f"{path}.stages[{index}]"
-            raise ConfigError(
-                f"{where}: objective 'words' trains the projector alone; set train: projector",
-                f"{where}: الهدف words يدرب المسقط وحده؛ اضبط train: projector",
-            )
-    return recipe
-
-
-def _build(kind: Any, raw: Any, where: str) -> Any:
-    """Turn plain YAML data into ``kind``, naming the place of any fault."""
-    if is_dataclass(kind):
-        return _build_dataclass(kind, raw, where)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is tuple and isinstance(raw, list):
-        return tuple(_build(arguments[0], item, f"{where}[{index}]") for index, item in enumerate(raw))
-    if origin is dict and isinstance(raw, dict):
-        return {str(key): _build(arguments[1], value, f"{where}.{key}") for key, value in raw.items()}
-    if origin is Literal and raw in arguments:
-        return raw
-    if kind is float and isinstance(raw, (int, float, str)) and not isinstance(raw, bool):
-        try:
-            return float(raw)  # YAML 1.1 reads 1e-4 as a string
-        except ValueError:
-            pass
-    if kind in (int, str, bool) and type(raw) is kind:
-        return raw
-    expected = " or ".join(map(repr, arguments)) if origin is Literal else getattr(kind, "__name__", str(kind))
-    raise ConfigError(f"{where}: {raw!r} is not {expected}", f"{where}: القيمة {raw!r} ليست من النوع {expected}")
-
-
-def _build_dataclass(kind: Any, raw: Any, where: str) -> Any:
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{where}: expected a mapping, found {type(raw).__name__}", f"{where}: يتوقع mapping")
-    hints = get_type_hints(kind)
-    known = [item.name for item in fields(kind)]
-    for key in raw:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(known)}"
-            raise ConfigError(f"{where}: unknown key {key!r}{hint}", f"{where}: مفتاح غير معروف {key!r}{hint}")
-    try:
-        return kind(**{key: _build(hints[key], value, f"{where}.{key}") for key, value in raw.items()})
-    except TypeError as error:
-        raise ConfigError(f"{where}: {error}", f"{where}: حقل مطلوب مفقود") from error
+        """Hex digest of every setting that changes what is computed: a resume must not mix recipes."""
+        settings = {name: value for name, value in asdict(self).items() if name not in _FREE}
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,36 +1,47 @@
-"""From a recipe file to a finished run folder: read, train, save, plot."""
+"""From a recipe to a finished run folder: prepare, plan, train, save, sum up."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bimedix2.cache import atomic_folder, write_whole
 from bimedix2.errors import ConfigError
 
-from .recipe import Recipe, load_recipe
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
     from bimedix2.records.schema import Record
 
-    from .dataset import Dataset
+    from .engine import Engine
+    from .loop import Trainer
+    from .samples.prepare import Prepared
 
 Say = Callable[[str], None]
 Stop = Callable[[], bool]
+Load = Callable[[], "Bundle"]
+Files = Sequence[tuple[str, int]]
 
 
-def train_recipe(recipe_path: Path, data_root: Path, out: Path, say: Say, stop: Stop = lambda: False) -> bool:
+def train_recipe(
+    recipe: Recipe, folder: Path, data_root: Path, out: Path, say: Say, stop: Stop = lambda: False
+) -> bool:
     """Run a recipe to its end, or until ``stop`` is true; a run that was stopped is taken up again.
 
     Args:
-        recipe_path: YAML recipe.
+        recipe: the settings.
+        folder: of the recipe file; its ``records`` may be relative to it, or to ``out``.
         data_root: folder that relative image paths start from.
         out: run folder. ``final/`` holds the trained parts, ``log.jsonl`` the losses, ``manifest.json`` what
             made them.
@@ -42,30 +53,197 @@ def train_recipe(recipe_path: Path, data_root: Path, out: Path, say: Say, stop: 
 
     Raises:
         ConfigError: the recipe is wrong or its records are not found.
-        RecordError: a record cannot be trained on.
+        RecordError: a record cannot be trained on, with ``bad_samples: stop``.
     """
+    records: list[Record] = []
+    files: list[tuple[str, int]] = []
+    # The first process prepares the records; the others open what it wrote.
+    if os.environ.get("RANK", "0") == "0":
+        records, files = read_all(recipe, folder, out)
+        say(f"{len(records)} records; loading {recipe.model}")
+    return train_records(recipe, records, lambda: load_start(recipe), data_root, out, say, stop, files)
+
+
+def load_start(recipe: Recipe) -> Bundle:
+    """The model as the recipe starts from it, without the adapter that it may ship."""
     from bimedix2.model import load_bundle
 
-    from .dataset import build_dataset
-    from .loop import Trainer
+    bundle = load_bundle(recipe.model, adapter="none", dtype=recipe.dtype)
+    if recipe.vision_encoder:
+        from bimedix2.model.encoder_choice import choose_encoder
 
-    recipe = load_recipe(recipe_path)
-    records = read_all(recipe, recipe_path.parent, out)
-    say(f"{len(records)} records; loading {recipe.model}")
-    # Training starts from the model without the adapter that it may ship.
-    bundle = load_bundle(recipe.model, adapter="none")
-    dataset = build_dataset(records, data_root, bundle, recipe.pack_tokens)
+        bundle = choose_encoder(bundle, recipe.vision_encoder, seed=recipe.seed)
+    return bundle
+
+
+def train_records(
+    recipe: Recipe,
+    records: Sequence[Record],
+    bundle: Bundle | Load,
+    data_root: Path,
+    out: Path,
+    say: Say,
+    stop: Stop = lambda: False,
+    files: Files = (),
+) -> bool:
+    """:func:`train_recipe` on records and a model that are at hand.
+
+    Args:
+        recipe, data_root, out, say, stop: as there.
+        records: what to train on.
+        bundle: the model, which is not changed, or a function that loads it.
+        files: name and number of records of each file, for messages.
+    """
+    from .engine import Engine
+    from .loop import Trainer
+    from .watch.run_watch import watch_run
+
+    engine = Engine(recipe.engine, recipe.timeout_minutes)
     out.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    finished = Trainer(bundle, dataset, recipe, out, say, stop).train()
-    if finished:
-        save_run(bundle, dataset, recipe, out, time.monotonic() - started)
-        plot_losses(out, say)
+    load = _loader(bundle)
+    say = say if engine.rank == 0 else _silent
+    try:
+        with watch_run(recipe, out, say, first=engine.rank == 0) as watch:
+            prepared = _prepare_once(recipe, records, load, data_root, out, say, engine, files)
+            trainer = Trainer(load, prepared, recipe, out, engine, watch, stop)
+            if engine.rank == 0:
+                _write_plan(trainer, out, say)
+            watch.event("start", world=engine.world, engine=engine.name, skipped=len(prepared.skipped))
+            started = time.monotonic()
+            finished = trainer.train()
+            if finished and engine.rank == 0:
+                _finish(recipe, prepared, out, time.monotonic() - started, say)
+                watch.event("done")
+    finally:
+        engine.close()
     return finished
 
 
-def read_all(recipe: Recipe, folder: Path, out: Path) -> list[Record]:
-    """Every record that the recipe names.
+def dry_run(
+    recipe: Recipe,
+    records: Sequence[Record],
+    bundle: Bundle | Load,
+    data_root: Path,
+    out: Path,
+    say: Say,
+    files: Files = (),
+) -> dict[str, Any]:
+    """Prepare the records and print the plan, without training; returns what ``plan.json`` would hold."""
+    from .plan.report import plan_figures, plan_lines
+    from .plan.steps import plan_stage, split_holdout
+
+    out.mkdir(parents=True, exist_ok=True)
+    prepared = _prepare(recipe, records, _loader(bundle)(), data_root, out, say, files)
+    rows, held = split_holdout(prepared.store.table, recipe.holdout, recipe.seed)
+    plans = [
+        plan_stage(prepared.store.table, rows, recipe, index) if stage.objective == "next_token" else None
+        for index, stage in enumerate(recipe.stages)
+    ]
+    figures = plan_figures(recipe, plans)
+    for line in plan_lines(figures):
+        say(line)
+    if len(held):
+        say(f"{len(held)} samples are held out for validation")
+    say_skipped(prepared, say)
+    return figures
+
+
+def _loader(bundle: Bundle | Load) -> Load:
+    if callable(bundle):
+        return bundle
+    from copy import deepcopy
+
+    given = bundle
+    return lambda: replace(given, model=deepcopy(given.model))
+
+
+def _silent(_: str) -> None:
+    """Only the first process speaks."""
+
+
+def _prepare_once(
+    recipe: Recipe,
+    records: Sequence[Record],
+    load: Load,
+    data_root: Path,
+    out: Path,
+    say: Say,
+    engine: Engine,
+    files: Files,
+) -> Prepared:
+    """The first process prepares; the others wait and open what it wrote."""
+    from .samples.prepare import open_prepared
+
+    mark = out / "prepared.json"
+    if engine.rank == 0:
+        prepared = _prepare(recipe, records, load(), data_root, out, say, files)
+        write_whole(mark, json.dumps({"store": prepared.store.name}).encode())
+    engine.barrier()
+    if engine.rank:
+        prepared = open_prepared(out / "prepared", json.loads(mark.read_bytes())["store"], files)
+    return prepared
+
+
+def _prepare(
+    recipe: Recipe, records: Sequence[Record], bundle: Bundle, data_root: Path, out: Path, say: Say, files: Files
+) -> Prepared:
+    from .samples.prepare import prepare
+
+    prepared = prepare(
+        records,
+        data_root,
+        bundle,
+        out / "prepared",
+        max_tokens=recipe.pack_tokens,
+        policy=recipe.bad_samples,
+        max_images=recipe.images_per_pack,
+        files=files,
+        say=say,
+    )
+    lines = [json.dumps(asdict(skipped), ensure_ascii=False) for skipped in prepared.skipped]
+    write_whole(out / "skipped.jsonl", "".join(f"{line}\n" for line in lines).encode())
+    return prepared
+
+
+def _write_plan(trainer: Trainer, out: Path, say: Say) -> None:
+    from .plan.report import plan_figures, plan_lines
+
+    plans = [
+        trainer.plan(index) if stage.objective == "next_token" else None
+        for index, stage in enumerate(trainer.recipe.stages)
+    ]
+    figures = plan_figures(trainer.recipe, plans)
+    write_whole(out / "plan.json", json.dumps(figures, indent=1).encode())
+    for line in plan_lines(figures):
+        say(line)
+
+
+def _finish(recipe: Recipe, prepared: Prepared, out: Path, seconds: float, say: Say) -> None:
+    from .checkpoint import latest_checkpoint
+    from .watch.plots import save_plots
+
+    last = latest_checkpoint(out)
+    assert last is not None
+    with atomic_folder(out / "final") as scratch:
+        shutil.copytree(last / "adapter", scratch, dirs_exist_ok=True)
+    manifest = run_manifest(prepared, recipe, seconds)
+    write_whole(out / "manifest.json", json.dumps(manifest, indent=1).encode())
+    save_plots(out, say)
+    say_skipped(prepared, say)
+
+
+def say_skipped(prepared: Prepared, say: Say) -> None:
+    """Sum up the samples that were left out."""
+    if not prepared.skipped:
+        return
+    counts = Counter(skipped.kind for skipped in prepared.skipped).most_common()
+    say(f"{len(prepared.skipped)} samples left out ({', '.join(f'{kind} {n}' for kind, n in counts)}): skipped.jsonl")
+    for skipped in prepared.skipped[:5]:
+        say(f"  {skipped.file_or_row}, {skipped.record_id}, field {skipped.field}: {skipped.reason}")
+
+
+def read_all(recipe: Recipe, folder: Path, out: Path) -> tuple[list[Record], list[tuple[str, int]]]:
+    """Every record that the recipe names, and how many each file holds.
 
     Args:
         recipe: its ``records`` may be absolute, or relative to the run folder or to the recipe's folder.
@@ -75,6 +253,7 @@ def read_all(recipe: Recipe, folder: Path, out: Path) -> list[Record]:
     from bimedix2.records import read_records
 
     records: list[Record] = []
+    files: list[tuple[str, int]] = []
     for name in recipe.records:
         places = [Path(name)] if Path(name).is_absolute() else [out / name, folder / name]
         found = next((path for path in places if path.is_file()), None)
@@ -86,30 +265,22 @@ def read_all(recipe: Recipe, folder: Path, out: Path) -> list[Record]:
                 f"لم يعثر على سجلات الوصفة {name} (جرب: {tried}). لنموذج nano يصنعها الأمر "
                 f"`bimedix2 data build-nano --data DATA --out {out}`.",
             )
+        before = len(records)
         records.extend(read_records(found))
+        files.append((str(found), len(records) - before))
     if not records:
         raise ConfigError("The recipe's record files hold no records.", "ملفات سجلات الوصفة فارغة.")
-    return records
+    return records, files
 
 
-def save_run(bundle: Bundle, dataset: Dataset, recipe: Recipe, out: Path, seconds: float) -> None:
-    """Write ``final/`` (projector and adapter) and ``manifest.json`` (how to make them again)."""
-    from bimedix2.model.adapters import save_adapter
-
-    save_adapter(bundle.model, out / "final")
-    manifest = run_manifest(dataset, recipe, seconds)
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-
-
-def run_manifest(dataset: Dataset, recipe: Recipe, seconds: float) -> dict[str, Any]:
+def run_manifest(prepared: Prepared, recipe: Recipe, seconds: float) -> dict[str, Any]:
     """Settings, data hash, versions and machine of a run.
 
     Args:
-        dataset: gives the hash over every record and image.
+        prepared: gives the hash over every record and image.
         recipe: the settings.
         seconds: time of the last uninterrupted part of the run.
     """
-    from dataclasses import asdict
     from importlib.metadata import version
 
     from bimedix2 import __version__
@@ -117,35 +288,15 @@ def run_manifest(dataset: Dataset, recipe: Recipe, seconds: float) -> dict[str, 
     return {
         "recipe": asdict(recipe),
         "recipe_fingerprint": recipe.fingerprint(),
-        "data_manifest_sha256": dataset.manifest_hash,
-        "samples": len(dataset.samples),
-        "images": len(dataset.images),
+        "data_manifest_sha256": prepared.manifest_hash,
+        "samples": len(prepared.store.table),
+        "skipped": len(prepared.skipped),
+        "images": 0 if prepared.images is None else len(prepared.images.pixels),
         "seed": recipe.seed,
         "seconds": round(seconds),
         "versions": {"bimedix2": __version__} | {name: version(name) for name in ("torch", "transformers", "peft")},
         "machine": f"{platform.system()} {platform.machine()}",
     }
-
-
-def plot_losses(out: Path, say: Say) -> None:
-    """Draw ``loss.png`` from ``log.jsonl`` where matplotlib is installed."""
-    if find_spec("matplotlib") is None:
-        say("loss.png left out: matplotlib is not installed")
-        return
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    rows = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    figure, axes = pyplot.subplots(figsize=(8, 4))
-    for stage in dict.fromkeys(row["stage"] for row in rows):
-        points = [(index, row["loss"]) for index, row in enumerate(rows) if row["stage"] == stage]
-        axes.plot(*zip(*points, strict=True), label=stage, linewidth=0.8)
-    axes.set(xlabel="optimiser step", ylabel="loss per supervised token, or image for words (nats)")
-    axes.legend()
-    figure.savefig(out / "loss.png", dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
 
 
 @contextmanager

@@ -13,22 +13,25 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from .packs import Sample, rank
+from bimedix2.model.encoder import encode_images, encoder_digest
+
+from .plan.ranks import ranks
 
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
 
-    from .dataset import Dataset
-    from .images import ImageStore
+    from .samples.images import ImageStore
+    from .samples.prepare import Prepared
 
 LOGIT_SCALE = 30.0
 MIN_IMAGES = 4
@@ -40,8 +43,8 @@ class WordAlignment:
 
     Args:
         bundle: the model; its projector is trained in place.
-        dataset: samples and images.
-        store: the images at training resolution; they are not augmented here, so features are computed once.
+        prepared: samples and images at training resolution; images are not augmented here, so features are
+            computed once.
         folder: where the features are kept between runs.
         weights: a source with weight 0 is left out.
         say: receives progress lines.
@@ -56,29 +59,31 @@ class WordAlignment:
     def __init__(
         self,
         bundle: Bundle,
-        dataset: Dataset,
-        store: ImageStore,
+        prepared: Prepared,
         folder: Path,
         weights: dict[str, float],
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        samples = [s for s in dataset.samples if s.image is not None and weights.get(s.source, 1.0) > 0]
-        self.vocabulary, self.targets = word_targets(samples, len(dataset.images), bundle.tokenizer)
-        self.images = [index for index in range(len(dataset.images)) if self.targets[index].sum() > 0]
+        assert prepared.images is not None
+        count = len(prepared.images.pixels)
+        answers = _answers(prepared, weights)
+        self.vocabulary, self.targets = word_targets(answers, count, bundle.tokenizer)
+        self.images = [index for index in range(count) if self.targets[index].sum() > 0]
         self.prior = self.targets[self.images].mean(0).clamp_min(1e-6).log()
         self.projector: Any = bundle.model.model.multi_modal_projector
         with torch.no_grad():
-            words = bundle.model.get_input_embeddings()(self.vocabulary).float()
+            words = bundle.model.get_input_embeddings()(self.vocabulary.to(bundle.device)).float()
         # Embeddings of one table share a large mean, which would make all cosines alike.
         self.center = words.mean(0)
         self.directions = normalize(words - self.center, dim=-1)
-        self.features = _features(bundle, store, folder, say)
+        self.features = _features(bundle, prepared.images, folder, say)
 
     def plan(self, seed: int, epochs: int, size: int) -> list[list[int]]:
         """Images of every step; a pure function of its arguments and the data."""
+        images = np.array(self.images, dtype=np.int64)
         steps: list[list[int]] = []
         for epoch in range(epochs):
-            order = sorted(self.images, key=lambda image: rank(seed, epoch, f"words|{image}"))
+            order = images[np.argsort(ranks(images.astype(np.uint64), seed, epoch, "words"), kind="stable")].tolist()
             steps.extend(order[start : start + size] for start in range(0, len(order), size))
         return steps
 
@@ -86,26 +91,37 @@ class WordAlignment:
         """(N, V) scores: scale * mean over tokens of the cosine with each word, plus the prior."""
         features = torch.from_numpy(np.asarray(self.features[images])).view(torch.bfloat16)
         parameter = next(self.projector.parameters())
-        embeds = self.projector(features.to(parameter.dtype)).float() - self.center
+        embeds = self.projector(features.to(parameter.device, parameter.dtype)).float() - self.center
         cosines: Tensor = normalize(embeds, dim=-1).mean(1) @ self.directions.T
-        return LOGIT_SCALE * cosines + self.prior
+        return LOGIT_SCALE * cosines + self.prior.to(cosines.device)
 
-    def loss(self, images: list[int]) -> tuple[Tensor, int]:
-        """Summed cross-entropy against the targets, and the number of images."""
-        loss: Tensor = -(self.targets[images] * self.logits(images).log_softmax(-1)).sum()
-        return loss, len(images)
+    def loss(self, images: list[int]) -> Tensor:
+        """Summed cross-entropy against the targets."""
+        logits = self.logits(images)
+        loss: Tensor = -(self.targets[images].to(logits.device) * logits.log_softmax(-1)).sum()
+        return loss
 
 
-def word_targets(samples: list[Sample], images: int, tokenizer: Any) -> tuple[Tensor, Tensor]:
-    """Vocabulary (V,) and targets (images, V) from the supervised tokens of the samples.
+def _answers(prepared: Prepared, weights: dict[str, float]) -> Iterable[tuple[int, NDArray[np.int32]]]:
+    """(image, supervised token ids) of every sample with one image whose source takes part."""
+    store = prepared.store
+    counts = store.table.image_count()
+    for row in range(len(store.table)):
+        if counts[row] == 1 and weights.get(store.table.sources[store.table.source[row]], 1.0) > 0:
+            yield int(store.table.images(row)[0]), store.ids(row)[store.supervised(row)]
+
+
+def word_targets(
+    answers: Iterable[tuple[int, NDArray[np.int32]]], images: int, tokenizer: Any
+) -> tuple[Tensor, Tensor]:
+    """Vocabulary (V,) and targets (images, V) from the supervised tokens of (image, answer) pairs.
 
     Worked example: of 100 images, 10 have "CT" in their answers, one of them once and nothing else: its row is 1
     at "CT" whatever the weight, log 2 * log 10 before it is normalised.
     """
     counts = [Counter[int]() for _ in range(images)]
-    for sample in samples:
-        assert sample.image is not None
-        counts[sample.image].update(set(sample.labels) - {-100})
+    for image, tokens in answers:
+        counts[image].update(set(tokens.tolist()))
     seen = Counter(token for count in counts for token in count)
     kept = sorted(token for token, times in seen.items() if times >= MIN_IMAGES and _wordlike(tokenizer, token))
     place = {token: index for index, token in enumerate(kept)}
@@ -123,14 +139,17 @@ def _wordlike(tokenizer: Any, token: int) -> bool:
     return sum(letter.isalpha() for letter in text) >= 2
 
 
-def _features(bundle: Bundle, store: ImageStore, folder: Path, say: Callable[[str], None]) -> Any:
+def _features(bundle: Bundle, images: ImageStore, folder: Path, say: Callable[[str], None]) -> Any:
     """(N, P, C) patch features of the frozen encoder, memory-mapped; bf16 bits as int16."""
-    key = f"{store.name}|{bundle.name}|{bundle.model.config.vision_feature_layer}"
+    key = f"{images.name}|{encoder_digest(bundle.model)}|{bundle.model.config.vision_feature_layer}"
     target = folder / f"features-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     if not target.exists():
-        scratch, array, count = target.with_suffix(".partial"), None, len(store.pixels)
+        # The process number keeps several processes out of each other's way; they write the same bytes.
+        import os
+
+        scratch, array, count = target.with_suffix(f".{os.getpid()}.partial"), None, len(images.pixels)
         for start in range(0, count, _BATCH):
-            rows = _encode(bundle, store, range(start, min(start + _BATCH, count)))
+            rows = _encode(bundle, images, range(start, min(start + _BATCH, count)))
             if array is None:
                 shape = (count, *rows.shape[1:])
                 array = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.int16, shape=shape)
@@ -144,11 +163,7 @@ def _features(bundle: Bundle, store: ImageStore, folder: Path, say: Callable[[st
 
 
 @torch.no_grad()
-def _encode(bundle: Bundle, store: ImageStore, indices: range) -> Any:
-    pixels = torch.from_numpy(np.stack([store.get(index, None) for index in indices]))
-    model: Any = bundle.model
-    outputs = model.model.vision_tower(pixels.to(next(model.parameters()).dtype), output_hidden_states=True)
-    features = outputs.hidden_states[model.config.vision_feature_layer]
-    if model.config.vision_feature_select_strategy == "default":
-        features = features[:, 1:]
-    return features.to(torch.bfloat16).contiguous().view(torch.int16).numpy()
+def _encode(bundle: Bundle, images: ImageStore, indices: range) -> Any:
+    pixels = np.stack([images.policy.normalise(images.get_uint8(index, None)) for index in indices])
+    features = encode_images(bundle.model, torch.from_numpy(pixels).to(bundle.device))
+    return features.to("cpu", torch.bfloat16).contiguous().view(torch.int16).numpy()

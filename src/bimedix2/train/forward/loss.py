@@ -12,16 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_CHUNK = 128
+# Logits held at a time: 128 MiB in fp32.
+_LOGITS = 2**25
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         losses = hidden.new_empty(len(targets), dtype=torch.float32)
-        gradient = torch.empty_like(hidden)
-        for start in range(0, len(targets), _CHUNK):
-            rows = slice(start, start + _CHUNK)
+        gradient = torch.empty_like(hidden) if hidden.requires_grad else None
+        size = max(16, _LOGITS // len(weight))
+        for start in range(0, len(targets), size):
+            rows = slice(start, start + size)
             logits = (hidden[rows] @ weight.T).float()
             target = targets[rows, None]
             picked = logits.gather(1, target)
@@ -29,20 +31,22 @@ class _LinearCrossEntropy(torch.autograd.Function):
             scores = logits.sub_(peak).exp_()
             total = scores.sum(1, keepdim=True)
             losses[rows] = (total.log() + peak - picked)[:, 0]
-            # d loss / d logits = softmax - one-hot
-            scores.div_(total).scatter_add_(1, target, scores.new_full(target.shape, -1.0))
-            gradient[rows] = scores.to(weight.dtype) @ weight
-        ctx.save_for_backward(gradient)
-        return losses.sum()
+            if gradient is not None:
+                # d loss / d logits = softmax - one-hot
+                scores.div_(total).scatter_add_(1, target, scores.new_full(target.shape, -1.0))
+                gradient[rows] = scores.to(weight.dtype) @ weight
+        if gradient is not None:
+            ctx.save_for_backward(gradient)
+        return losses
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_outputs[0].to(gradient.dtype), None, None
+        return gradient * grad_outputs[0][:, None].to(gradient.dtype), None, None
 
 
-def supervised_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
-    """Summed cross-entropy over the positions whose target is not -100.
+def token_losses(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy at every position whose target is not -100.
 
     Args:
         hidden: (T, D) last hidden states.
@@ -50,8 +54,8 @@ def supervised_loss(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
         targets: (T,) target ids, -100 where nothing is supervised.
 
     Returns:
-        fp32 scalar; divide by the number of supervised tokens of the optimiser step for the mean.
+        (M,) fp32 losses in nats, in the order of the M supervised positions.
     """
     kept = targets != -100
-    loss: Tensor = _LinearCrossEntropy.apply(hidden[kept], head, targets[kept])  # type: ignore[no-untyped-call]
-    return loss
+    losses: Tensor = _LinearCrossEntropy.apply(hidden[kept].to(head.dtype), head, targets[kept])  # type: ignore[no-untyped-call]
+    return losses

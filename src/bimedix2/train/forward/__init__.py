@@ -1,0 +1,1 @@
+"""From a pack to its loss: tensors, attention, model, head."""

@@ -1,0 +1,1 @@
+"""Which sample is trained on when: mixing, packing, order. Pure functions of lengths and a seed."""

@@ -1,0 +1,1 @@
+"""From records to tokens and pixels on disk, ready to be trained on."""

@@ -1,0 +1,1 @@
+"""Looking at a run: log lines, live view, status, plots, trackers."""
