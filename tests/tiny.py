@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-
 SPECIALS = [
     "<|begin_of_text|>",
     "<|end_of_text|>",
@@ -23,17 +21,11 @@ IMAGE, PATCH = 56, 14
 
 def tiny_tokenizer() -> Any:
     """A byte-level BPE with Llama 3's special tokens as a transformers fast tokenizer."""
-    from transformers import PreTrainedTokenizerFast
+    from bimedix2.model.toy import toy_tokenizer
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=340, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator(TEXTS, trainer)
-    tokenizer.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in SPECIALS])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|eot_id|>", pad_token="<|end_of_text|>")
+    tokenizer = toy_tokenizer(TEXTS, SPECIALS, 340)
+    tokenizer.eos_token, tokenizer.pad_token = "<|eot_id|>", "<|end_of_text|>"
+    return tokenizer
 
 
 def tiny_llava(vocab: int, image_token_id: int) -> Any:

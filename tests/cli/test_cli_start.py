@@ -21,7 +21,8 @@ from bimedix2.errors import ConfigError
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEAVY = ("torch", "transformers", "pydicom", "pyarrow", "numpy", "PIL", "rich", "sklearn", "matplotlib")
 COMMANDS = (
-    [], ["ask"], ["chat"], ["pull"], ["convert"], ["compose"], ["merge"], ["export"], ["train"], ["doctor"], ["data"],
+    [], ["ask"], ["chat"], ["pull"], ["convert"], ["compose"], ["merge"], ["export"], ["train"],
+    ["train", "status"], ["doctor"], ["data"],
     ["data", "show"], ["data", "build-nano"], ["data", "convert"], ["data", "fetch"], ["evaluate"], ["score"],
     ["compare"], ["report"], ["overlap"], ["harness"],
 )  # fmt: skip

@@ -41,6 +41,9 @@ def test_commands_and_options_exist(page: Path) -> None:
             continue
         command, rest = root, words[1:]
         while hasattr(command, "commands"):
+            if (two := " ".join(rest[:2])) in command.commands:
+                command, rest = command.commands[two], rest[2:]
+                continue
             assert rest[0] in command.commands, words
             command, rest = command.commands[rest[0]], rest[1:]
         if command.context_settings.get("ignore_unknown_options"):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any, TextIO
 
-import typer
-
 
 def readable(text: str, stream: TextIO | None = None) -> str:
     """Text as the stream's terminal needs it; a pipe or a file gets it unchanged."""

@@ -24,6 +24,8 @@ from .forward.vlm import PackModel
 from .recipe import EngineName
 
 Forward = Callable[[Batch], tuple[Tensor, Tensor]]
+# Longest time for tokenising and storing the images of a large set, which the first process does alone.
+_PREPARING = timedelta(days=7)
 
 
 class Engine:
@@ -55,6 +57,10 @@ class Engine:
         if self.name != "none" and not dist.is_initialized():
             _start_group(cuda, timedelta(minutes=timeout))
 
+    def place(self, module: nn.Module) -> nn.Module:
+        """The module on this process's device; what will be sharded goes there in :meth:`wrap`, a layer at a time."""
+        return module if self.name == "fsdp2" else module.to(self.device)
+
     def wrap(self, module: PackModel) -> Forward:
         """The module as this engine runs it; parameters must have their final type and ``requires_grad``."""
         if self.name == "ddp":
@@ -69,6 +75,7 @@ class Engine:
             )
         if self.name == "fsdp2":
             _shard(module)
+            module.to(self.device)
             self._replicated = [parameter for parameter in module.parameters() if _is_plain(parameter)]
         return module
 
@@ -76,8 +83,7 @@ class Engine:
     def accumulate(self, forward: Forward, *, last: bool) -> Iterator[None]:
         """Gradients of every backward pass but the ``last`` of a step stay in this process."""
         if self.name == "fsdp2":
-            for unit in _units(forward):
-                unit.set_requires_gradient_sync(last)
+            forward.set_requires_gradient_sync(last)  # type: ignore[attr-defined]
         quiet = self.name == "ddp" and not last
         with forward.no_sync() if quiet else nullcontext():  # type: ignore[attr-defined]
             yield
@@ -116,6 +122,13 @@ class Engine:
         if self.world > 1:
             dist.barrier()
 
+    def wait_for_first(self) -> None:
+        """Wait as long as the first process prepares its data; if it dies, the others still hear of it at once."""
+        if self.world > 1:
+            group = dist.new_group(backend="gloo", timeout=_PREPARING)
+            dist.barrier(group=group)
+            dist.destroy_process_group(group)
+
     def close(self) -> None:
         """Leave the group; without the barrier one process may find its partner gone."""
         if self.name != "none" and dist.is_initialized():
@@ -134,15 +147,13 @@ def _shard(module: PackModel) -> None:
     from torch.distributed.fsdp import fully_shard
 
     inner: Any = module.model
-    for layer in inner.model.language_model.layers:
-        fully_shard(layer)
-    fully_shard(inner.model.multi_modal_projector)
-
-
-def _units(forward: Any) -> list[Any]:
-    from torch.distributed.fsdp import FSDPModule
-
-    return [unit for unit in forward.modules() if isinstance(unit, FSDPModule)]
+    units: list[nn.Module] = [*inner.model.language_model.layers, inner.model.multi_modal_projector]
+    for unit in units:
+        fully_shard(unit)
+    # The common root holds nothing itself. Without it every layer would wait for its own weights: only under one root
+    # is a layer gathered while the one before it computes.
+    sharded = {parameter for unit in units for parameter in unit.parameters()}
+    fully_shard(module, ignored_params={parameter for parameter in module.parameters() if parameter not in sharded})
 
 
 def _is_plain(parameter: Tensor) -> bool:

@@ -120,7 +120,7 @@ class NextToken:
         packs = self.plan.steps[step]
         table = self.prepared.store.table
         supervised = int(sum(table.supervised[pack.rows].sum() for pack in packs))
-        cells = torch.zeros(len(table.cells), 2, dtype=torch.float64)
+        cells = torch.zeros(len(table.cells), 2, dtype=torch.float64, device=self.engine.device)
         own = self._own(step)
         for place, (number, pack) in enumerate(own):
             real = number < len(packs)
@@ -132,7 +132,7 @@ class NextToken:
                 # DDP and FSDP2 take the mean over processes, hence the factor.
                 (loss * (self.engine.world / supervised if real else 0.0)).backward()  # type: ignore[no-untyped-call]
             if real:
-                cells += by_cell(losses, batch.cells[batch.targets != -100], len(table.cells))
+                cells += by_cell(losses, batch.cells[batch.supervised], len(table.cells))
         self.engine.finish_gradients()
         cells = self.engine.total(cells)
         tokens = sum(pack.tokens for pack in packs)
@@ -140,12 +140,13 @@ class NextToken:
 
 
 def by_cell(losses: Tensor, cells: Tensor, count: int) -> Tensor:
-    """(count, 2) summed loss and number of tokens of every cell, in float64 on the CPU."""
-    sums = torch.zeros(count, 2, dtype=torch.float64)
-    cells = cells.cpu()
-    sums[:, 0].index_add_(0, cells, losses.double().cpu())
-    sums[:, 1] += torch.bincount(cells, minlength=count)
-    return sums
+    """(count, 2) summed loss and number of tokens of every cell, in float64 where the losses are.
+
+    A GPU is not waited for: its work goes on while the next pack is made ready.
+    """
+    values = losses.double()
+    sums = values.new_zeros(count, 2)
+    return sums.index_add_(0, cells, torch.stack([values, torch.ones_like(values)], dim=1))
 
 
 class Words:

@@ -52,7 +52,8 @@ def make_optimizer(trained: dict[str, list[nn.Parameter]], stage: StageRecipe) -
         {"params": parameters, "lr": rates[part], "peak": rates[part], "part": part}
         for part, parameters in trained.items()
     ]
-    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=stage.weight_decay)
+    # One kernel for all parameters; sharded ones would otherwise be updated in a Python loop.
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=stage.weight_decay, fused=True)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> dict[str, float]:

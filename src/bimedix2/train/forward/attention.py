@@ -31,6 +31,7 @@ class Spans:
         query_ends: (S + 1,) int32, cumulated lengths of the spans.
         key_ends: (S + 1,) int32, cumulated lengths of what they see.
         longest: (queries, keys) of the longest span.
+        shared: whether any span sees a prefix; otherwise ``keys`` are all rows in their order.
     """
 
     sizes: tuple[int, ...]
@@ -39,6 +40,7 @@ class Spans:
     query_ends: Tensor
     key_ends: Tensor
     longest: tuple[int, int]
+    shared: bool
     masks: dict[tuple[int, int, int], Tensor] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -57,20 +59,23 @@ class Spans:
             query_ends=torch.from_numpy(np.append(0, ends).astype(np.int32)),
             key_ends=torch.from_numpy(np.append(0, np.cumsum(lengths)).astype(np.int32)),
             longest=(max(sizes), max(lengths)),
+            shared=max(prefixes) >= 0,
         )
 
     def to(self, device: torch.device) -> Spans:
-        """The same with its tensors on a device."""
+        """The same with its tensors on a GPU; the copy does not block."""
         names = ("keys", "query_ends", "key_ends")
-        moved: dict[str, Any] = {name: getattr(self, name).to(device, non_blocking=True) for name in names}
+        moved: dict[str, Any] = {
+            name: getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names
+        }
         return replace(self, **moved, masks={})
 
-    def mask(self, queries: int, keys: int, window: int) -> Tensor:
+    def mask(self, queries: int, keys: int, window: int, device: torch.device) -> Tensor:
         """(queries, keys) bool: query i stands at key ``keys - queries + i``; made once for all layers."""
         known = self.masks.get((queries, keys, window))
         if known is None:
-            place = torch.arange(keys - queries, keys)[:, None]
-            other = torch.arange(keys)[None]
+            place = torch.arange(keys - queries, keys, device=device)[:, None]
+            other = torch.arange(keys, device=device)[None]
             known = self.masks[queries, keys, window] = (other <= place) & (place - other < window)
         return known
 
@@ -114,14 +119,14 @@ def _varlen(
     """One kernel call; causal from the lower right, which is what a span behind its prefix needs."""
     from torch.nn.attention.varlen import varlen_attn
 
-    own = query[0].transpose(0, 1).contiguous()
-    # A prefix is read by each of its segments, so its keys are repeated.
-    keys, values = (tensor[0].transpose(0, 1)[spans.keys] for tensor in (key, value))
+    own, keys, values = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
+    if spans.shared:  # a prefix is read by each of its segments, so its keys are repeated
+        keys, values = keys[spans.keys], values[spans.keys]
     back = -1 if window is None else window - 1
     result: Any = varlen_attn(
-        own,
-        keys,
-        values,
+        own.contiguous(),
+        keys.contiguous(),
+        values.contiguous(),
         spans.query_ends,
         spans.key_ends,
         spans.longest[0],
@@ -152,7 +157,7 @@ def _loop(
             values = torch.cat([pieces[2][prefix], values], 2)
         count, seen = own.shape[2], keys.shape[2]
         causal = prefix < 0 and (window is None or seen <= window)
-        mask = None if causal else spans.mask(count, seen, window or seen).to(query.device)
+        mask = None if causal else spans.mask(count, seen, window or seen, query.device)
         parts.append(
             scaled_dot_product_attention(own, keys, values, mask, dropout, causal, scale=scaling, enable_gqa=grouped)
         )

@@ -45,6 +45,7 @@ class Batch:
         input_ids: (1, T).
         position_ids: (1, T), going on from the prefix in every segment.
         targets: (T,), the token to predict *at* each position, -100 where none.
+        supervised: (M,), the positions that have a target.
         cells: (T,), cell of each position's sample.
         spans: what may attend to what.
         pixels: (N, S, S, 3) uint8, each image once, or (0, S, S, 3).
@@ -54,6 +55,7 @@ class Batch:
     input_ids: Tensor
     position_ids: Tensor
     targets: Tensor
+    supervised: Tensor
     cells: Tensor
     spans: Spans
     pixels: Tensor
@@ -119,10 +121,12 @@ def build_batch(pack: Pack, tokens: Tokens, pixels: Pixels | None, side: int) ->
     for place, image in enumerate(distinct):
         assert pixels is not None
         stack[place] = pixels(image)
+    targets = np.concatenate(row.targets)
     return Batch(
         input_ids=torch.from_numpy(np.concatenate(row.ids).astype(np.int64))[None],
         position_ids=torch.from_numpy(np.concatenate(row.positions))[None],
-        targets=torch.from_numpy(np.concatenate(row.targets)),
+        targets=torch.from_numpy(targets),
+        supervised=torch.from_numpy(np.flatnonzero(targets != IGNORED)),
         cells=torch.from_numpy(np.concatenate(row.cells)),
         spans=Spans.of(row.sizes, row.prefixes),
         pixels=torch.from_numpy(stack),

@@ -24,7 +24,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         size = max(16, _LOGITS // len(weight))
         for start in range(0, len(targets), size):
             rows = slice(start, start + size)
-            logits = (hidden[rows] @ weight.T).float()
+            logits = _logits(hidden[rows], weight)
             target = targets[rows, None]
             picked = logits.gather(1, target)
             peak = logits.amax(1, keepdim=True)
@@ -45,17 +45,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return gradient * grad_outputs[0][:, None].to(gradient.dtype), None, None
 
 
-def token_losses(hidden: Tensor, head: Tensor, targets: Tensor) -> Tensor:
+def _logits(hidden: Tensor, weight: Tensor) -> Tensor:
+    """(rows, V) in fp32: on CUDA straight from the product's fp32 sums, elsewhere rounded to its type between."""
+    if hidden.is_cuda and hidden.dtype != torch.float32:
+        return torch.mm(hidden, weight.T, out_dtype=torch.float32)
+    return (hidden @ weight.T).float()
+
+
+def token_losses(hidden: Tensor, head: Tensor, targets: Tensor, kept: Tensor | None = None) -> Tensor:
     """Cross-entropy at every position whose target is not -100.
 
     Args:
         hidden: (T, D) last hidden states.
         head: (V, D) weight of the frozen LM head.
         targets: (T,) target ids, -100 where nothing is supervised.
+        kept: (M,) the supervised positions; looking for them on a GPU would wait for all that it has to do.
 
     Returns:
         (M,) fp32 losses in nats, in the order of the M supervised positions.
     """
-    kept = targets != -100
+    kept = targets != -100 if kept is None else kept
     losses: Tensor = _LinearCrossEntropy.apply(hidden[kept].to(head.dtype), head, targets[kept])  # type: ignore[no-untyped-call]
     return losses

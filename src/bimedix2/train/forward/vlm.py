@@ -59,7 +59,7 @@ class PackModel(nn.Module):
             hidden = self.model.model.language_model(
                 inputs_embeds=embeds, position_ids=batch.position_ids, use_cache=False, spans=batch.spans
             ).last_hidden_state[0]
-        losses = token_losses(hidden, self.model.lm_head.weight, batch.targets)
+        losses = token_losses(hidden, self.model.lm_head.weight, batch.targets, batch.supervised)
         return losses.sum(), losses.detach()
 
     def _mixed(self, like: Tensor) -> Any:

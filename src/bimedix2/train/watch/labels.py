@@ -44,6 +44,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
 EVENTS: Mapping[str, tuple[str, str]] = {
     "start": ("start", "بداية"),
     "resume": ("resumed", "استئناف"),
+    "features": ("image features", "سمات الصور"),
     "checkpoint": ("checkpoint", "نقطة حفظ"),
     "nonfinite": ("step left out: its loss or gradient is not finite", "خطوة متروكة: خسارتها أو تدرجها غير منته"),
     "stop": ("stopped with a checkpoint", "توقف مع نقطة حفظ"),

@@ -64,8 +64,10 @@ def make_view(
     from rich.console import Console
 
     console = Console(file=stream)
-    return LiveView(facts, console, stream) if console.is_terminal and not console.is_dumb_terminal else PlainView(
-        facts, say, seconds
+    return (
+        LiveView(facts, console, stream)
+        if console.is_terminal and not console.is_dumb_terminal
+        else PlainView(facts, say, seconds)
     )
 
 
@@ -101,7 +103,8 @@ class Facts:
         if not row:
             return "–"
         percent = 100 * row["step"] / max(1, row["steps"])
-        return f"{row['stage_index'] + 1}/{self.total_stages} {row['stage']} · {row['step']}/{row['steps']} ({percent:.0f} %)"
+        stage = f"{row['stage_index'] + 1}/{self.total_stages} {row['stage']}"
+        return f"{stage} · {row['step']}/{row['steps']} ({percent:.0f} %)"
 
 
 class PlainView:

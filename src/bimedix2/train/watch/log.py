@@ -48,13 +48,16 @@ class RunLog:
         ConfigError: a tracker is unknown or not installed, or another process trains in this folder.
     """
 
-    def __init__(self, run: Path, trackers: Sequence[str] = (), recipe_settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, run: Path, trackers: Sequence[str] = (), recipe_settings: Mapping[str, Any] | None = None
+    ) -> None:
         run.mkdir(parents=True, exist_ok=True)
         self._running = run / RUNNING
         refuse_second(run)
         self._trackers: dict[str, Tracker] = make_trackers(trackers, run, recipe_settings or {})
-        write_whole(self._running, encode(process_mark()))
         self._log, self._events = LineFile(run / LOG), LineFile(run / EVENTS)
+        # What the log held before tells whether this process has made a step yet.
+        write_whole(self._running, encode(process_mark() | {"log_bytes": (run / LOG).stat().st_size}))
         self._place: Row = {}
         self._failed = False
 

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bimedix2.errors import BiMediX2Error, ConfigError
 
+from .curves import Point, by_index, by_stage, shares, smooth, stage_starts, topic_of, trained_tokens, window_of
 from .lines import Row
 from .log import RunRows, read_log
-from .smooth import weighted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Point = tuple[int, float]
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 _COLOURS = {"en": "#0072B2", "ar": "#D55E00"}
 _LANGUAGES = {"en": "English", "ar": "Arabic"}
 _GREY, _DARK = "#9a9a9a", "#222222"
 _MOST_TOPICS = 12
 _DPI = 110
+_FEW = 10
 
 
 def save_plots(run: Path, say: Callable[[str], None]) -> list[Path]:
@@ -64,7 +62,9 @@ def draw_plots(run: Path) -> list[Path]:
         ) from error
     log = read_log(run)
     if not log.steps:
-        raise ConfigError(f"{run}: no step is logged yet, so there is nothing to draw.", f"{run}: لا خطوة في السجل بعد.")
+        raise ConfigError(
+            f"{run}: no step is logged yet, so there is nothing to draw.", f"{run}: لا خطوة في السجل بعد."
+        )
     figures = {
         "loss.png": loss_figure(log),
         "cells.png": cells_figure(log),
@@ -91,21 +91,23 @@ def read_plan(run: Path) -> dict[str, dict[str, dict[str, float]]]:
 
 def loss_figure(log: RunRows) -> Figure:
     """A panel for every stage: each step, the smoothed loss, validation."""
-    stages = _stages(log.steps)
+    stages = by_stage(log.steps)
     figure = _figure(1.5 + 4.5 * len(stages), 3.8)
     for axes, (name, rows) in zip(figure.subplots(1, len(stages), squeeze=False)[0], stages.items(), strict=True):
         points = [(row["step"], row["loss"]) for row in rows if row.get("loss") is not None]
-        axes.plot(*_columns(points), color=_GREY, linewidth=0.6, alpha=0.6, label="step")
-        window = _window(rows)
-        smoothed = smooth((row["step"], row.get("loss"), row.get("supervised")) for row in rows)(window)
-        axes.plot(*_columns(smoothed), color=_DARK, linewidth=1.8, label=f"mean of {window} steps")
+        window = window_of(rows)
+        smoothed = smooth(((row["step"], row.get("loss"), row.get("supervised")) for row in rows), window)
+        if window > 1:
+            _line(axes, points, color=_GREY, linewidth=0.6, alpha=0.6, label="step")
+        label = f"mean of {window} steps" if window > 1 else "step"
+        _line(axes, smoothed, color=_DARK, linewidth=1.8, label=label)
         checked = [
             (row["step"], row["validation"]["loss"])
             for row in log.validations
             if row["stage_index"] == rows[0]["stage_index"] and row["validation"].get("loss") is not None
         ]
         if checked:
-            axes.plot(*_columns(checked), "o", color="#009E73", markersize=5, label="validation")
+            axes.plot(*zip(*checked, strict=True), "o", color="#009E73", markersize=5, label="validation")
         # A words stage counts by image and has no tokens.
         unit = "nats per supervised token" if any(row.get("tokens") for row in rows) else "nats per image"
         _dress(axes, title=name, x="optimiser step", y=f"loss ({unit})")
@@ -117,10 +119,9 @@ def loss_figure(log: RunRows) -> Figure:
 def cells_figure(log: RunRows) -> Figure | None:
     """A panel for every modality and task with both languages, over all stages that know cells."""
     rows = [row for row in log.steps if row.get("cells")]
-    tokens: dict[str, int] = {}
-    for row in rows:
-        for cell, (_, count) in row["cells"].items():
-            tokens[_topic(cell)] = tokens.get(_topic(cell), 0) + count
+    tokens: dict[str, float] = {}
+    for cell, count in trained_tokens(rows).items():
+        tokens[topic_of(cell)] = tokens.get(topic_of(cell), 0.0) + count
     if not tokens:
         return None
     topics = sorted(sorted(tokens, key=lambda topic: -tokens[topic])[:_MOST_TOPICS])
@@ -128,13 +129,14 @@ def cells_figure(log: RunRows) -> Figure | None:
     high = math.ceil(len(topics) / wide)
     figure = _figure(1 + 3.1 * wide, 1.0 + 2.3 * high)
     panels = list(figure.subplots(high, wide, squeeze=False, sharex=True, sharey=True).flat)
-    starts, total = _starts(rows), sum(tokens.values())
+    starts, total = stage_starts(rows), sum(tokens.values())
     drawn: list[float] = []
     for axes, topic in zip(panels, topics, strict=False):
         drawn += _draw_topic(axes, topic, rows, starts)
         _dress(axes, title=f"{topic}  ({tokens[topic] / total:.0%} of tokens)")
-    for axes in panels[len(topics) :]:
-        axes.set_visible(False)
+    for number in range(len(topics), len(panels)):
+        panels[number].set_visible(False)
+        panels[number - wide].tick_params(labelbottom=True)
     _limit(panels[0], drawn, drawn)
     figure.supxlabel("optimiser step over all stages (dashed: a new stage)", fontsize=9)
     figure.supylabel("loss (nats per supervised token)", fontsize=9)
@@ -146,28 +148,35 @@ def cells_figure(log: RunRows) -> Figure | None:
 
 def mix_figure(log: RunRows, plan: dict[str, dict[str, dict[str, float]]]) -> Figure | None:
     """Share of every cell in the supervised tokens of a stage: trained so far, and as planned."""
-    stages = {name: rows for name, rows in _stages(log.steps).items() if any(row.get("cells") for row in rows)}
+    stages = {name: rows for name, rows in by_stage(log.steps).items() if any(row.get("cells") for row in rows)}
     if not stages:
         return None
-    names = sorted({c for rows in stages.values() for r in rows for c in r.get("cells", {})} | _planned_cells(plan))
+    names = sorted(
+        {c for rows in stages.values() for r in rows for c in r.get("cells", {})}
+        | {name for cells in plan.values() for name in cells}
+    )
     # A topic's languages below one another, English first.
-    names.sort(key=lambda name: (_topic(name), name.split("/")[0] != "en"))
+    names.sort(key=lambda name: (topic_of(name), name.split("/")[0] != "en"))
     figure = _figure(2.4 + 4.2 * len(stages), 1.6 + 0.24 * len(names))
     for axes, (stage, rows) in zip(
         figure.subplots(1, len(stages), squeeze=False, sharey=True)[0], stages.items(), strict=True
     ):
-        trained = _shares(names, _trained(rows))
+        trained = shares(names, trained_tokens(rows))
         colours = [_COLOURS.get(name.split("/")[0], _GREY) for name in names]
         axes.barh(names, trained, color=colours, height=0.7)
         if stage in plan:
-            planned = _shares(names, {name: cell["planned"] for name, cell in plan[stage].items()})
+            planned = shares(names, {name: cell["planned"] for name, cell in plan[stage].items()})
             axes.plot(planned, names, "|", color=_DARK, markersize=11, markeredgewidth=2, label="planned")
             axes.legend(frameon=False, fontsize=8, loc="lower right")
-        done = "" if rows[-1]["step"] == rows[-1].get("steps") else f", {rows[-1]['step']} of {rows[-1].get('steps')} steps"
+        done = (
+            ""
+            if rows[-1]["step"] == rows[-1].get("steps")
+            else f", {rows[-1]['step']} of {rows[-1].get('steps')} steps"
+        )
         arabic = sum(share for name, share in zip(names, trained, strict=True) if name.startswith("ar/"))
         _dress(axes, title=f"{stage}{done}: {arabic:.1f} % Arabic", x="share of supervised tokens (%), bar: trained")
-        axes.invert_yaxis()
-        axes.tick_params(axis="y", labelsize=8)
+        axes.grid(visible=False, axis="y")
+    figure.axes[0].invert_yaxis()  # shared: once for all panels
     return figure
 
 
@@ -175,39 +184,25 @@ def speed_figure(log: RunRows) -> Figure:
     """Tokens per second and memory over all steps."""
     figure = _figure(9, 5)
     upper, lower = figure.subplots(2, 1, sharex=True)
-    starts = _starts(log.steps)
+    starts = stage_starts(log.steps)
     for key, label, colour in (("tokens", "tokens", _DARK), ("supervised", "supervised tokens", "#009E73")):
-        for number, rows in enumerate(_stages(log.steps).values()):
-            start = starts[rows[0]["stage_index"]]
-            timed = [row for row in rows if row.get("seconds") and row.get(key)]
-            points = smooth((start + r["step"], r[key] / r["seconds"], r["seconds"]) for r in timed)(_window(rows))
-            upper.plot(*_columns(points), color=colour, linewidth=1.5, label=None if number else label)
-    memory = [(starts[r["stage_index"]] + r["step"], r["memory_gb"]) for r in log.steps if r.get("memory_gb") is not None]
-    lower.plot(*_columns(memory), color=_DARK, linewidth=1.5)
+        timed = by_index(row for row in log.steps if row.get("seconds") and row.get("tokens"))
+        for number, (index, rows) in enumerate(timed.items()):
+            found = ((starts[index] + row["step"], row[key] / row["seconds"], row["seconds"]) for row in rows)
+            points = smooth(found, window_of(rows))
+            _line(upper, points, color=colour, linewidth=1.5, label="_" if number else label)
+    memory = [
+        (starts[r["stage_index"]] + r["step"], r["memory_gb"]) for r in log.steps if r.get("memory_gb") is not None
+    ]
+    _line(lower, memory, color=_DARK, linewidth=1.5)
     for axes in (upper, lower):
         _mark_stages(axes, starts)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
     _dress(upper, y="per second of step")
-    upper.legend(frameon=False, fontsize=8)
+    if upper.get_legend_handles_labels()[0]:
+        upper.legend(frameon=False, fontsize=8)
     _dress(lower, x="optimiser step over all stages (dashed: a new stage)", y="peak memory (GB)")
     return figure
-
-
-def smooth(points: Iterable[tuple[int, float | None, float | None]]) -> Callable[[int], list[Point]]:
-    """Weighted mean over the last ``window`` of (x, value, weight), asked as ``smooth(points)(window)``."""
-    found = list(points)
-
-    def over(window: int) -> list[Point]:
-        last: deque[tuple[float | None, float | None]] = deque(maxlen=window)
-        result = []
-        for x, value, weight in found:
-            last.append((value, weight))
-            mean = weighted(last)
-            if mean is not None:
-                result.append((x, mean))
-        return result
-
-    return over
 
 
 def _draw_topic(axes: Axes, topic: str, rows: list[Row], starts: dict[int, int]) -> list[float]:
@@ -215,11 +210,10 @@ def _draw_topic(axes: Axes, topic: str, rows: list[Row], starts: dict[int, int])
     drawn: list[float] = []
     for language, colour in _COLOURS.items():
         cell = f"{language}/{topic}"
-        for number, (index, own) in enumerate(_by_index(row for row in rows if cell in row["cells"])):
-            points = smooth((starts[index] + row["step"], *row["cells"][cell]) for row in own)(_window(own))
-            axes.plot(
-                *_columns(points), color=colour, linewidth=1.5, label=_LANGUAGES[language] if not number else "_"
-            )
+        own_rows = by_index(row for row in rows if cell in row["cells"])
+        for number, (index, own) in enumerate(own_rows.items()):
+            points = smooth(((starts[index] + row["step"], *row["cells"][cell]) for row in own), window_of(own))
+            _line(axes, points, color=colour, linewidth=1.5, label=_LANGUAGES[language] if not number else "_")
             drawn += [value for _, value in points]
     _mark_stages(axes, starts)
     return drawn
@@ -255,56 +249,6 @@ def _mark_stages(axes: Axes, starts: dict[int, int]) -> None:
         axes.axvline(start, color=_GREY, linestyle="--", linewidth=0.8)
 
 
-def _stages(rows: list[Row]) -> dict[str, list[Row]]:
-    """Rows by stage in order; a name that occurs twice gets its number."""
-    found: dict[str, list[Row]] = {}
-    for index, own in _by_index(rows):
-        name = str(own[0]["stage"])
-        found[name if name not in found else f"{name} ({index + 1})"] = own
-    return found
-
-
-def _by_index(rows: Iterable[Row]) -> Iterator[tuple[int, list[Row]]]:
-    found: dict[int, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["stage_index"], []).append(row)
-    yield from found.items()
-
-
-def _starts(rows: list[Row]) -> dict[int, int]:
-    """Number of steps before each stage."""
-    lengths = {row["stage_index"]: row["step"] for row in rows}
-    starts = {index: 0 for index in lengths}
-    for before, index in pairwise(lengths):
-        starts[index] = starts[before] + lengths[before]
-    return starts
-
-
-def _window(rows: list[Row]) -> int:
-    return max(1, min(100, len(rows) // 20))
-
-
-def _topic(cell: str) -> str:
-    return cell.partition("/")[2]
-
-
-def _planned_cells(plan: dict[str, dict[str, dict[str, float]]]) -> set[str]:
-    return {name for cells in plan.values() for name in cells}
-
-
-def _trained(rows: list[Row]) -> dict[str, float]:
-    tokens: dict[str, float] = {}
-    for row in rows:
-        for cell, (_, count) in row.get("cells", {}).items():
-            tokens[cell] = tokens.get(cell, 0.0) + count
-    return tokens
-
-
-def _shares(names: list[str], tokens: dict[str, float]) -> list[float]:
-    """Per cent of each name."""
-    total = sum(tokens.values()) or 1.0
-    return [100 * tokens.get(name, 0.0) / total for name in names]
-
-
-def _columns(points: list[Any]) -> tuple[list[Any], list[Any]]:
-    return [x for x, _ in points], [y for _, y in points]
+def _line(axes: Axes, points: list[Point], **style: Any) -> None:
+    """A line; a curve of a few points shows them, for one alone would be invisible."""
+    axes.plot([x for x, _ in points], [y for _, y in points], marker="." if len(points) < _FEW else None, **style)

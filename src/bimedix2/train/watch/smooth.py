@@ -39,7 +39,7 @@ class Recent:
         return {name: value for name in self._names() if (value := self._cell(name)) is not None}
 
     def languages(self) -> dict[str, float]:
-        """The same for every language, English first, over all of its cells; as their mixes differ, they do not compare."""
+        """The same for every language, English first, over all of its cells: their mixes differ, so do not compare."""
         found: dict[str, list[tuple[Any, Any]]] = {}
         for row in self.rows:
             for name, (loss, tokens) in row.get("cells", {}).items():
@@ -47,8 +47,8 @@ class Recent:
         return {name: value for name in sorted(found, reverse=True) if (value := weighted(found[name])) is not None}
 
     def speed(self, what: str = "tokens") -> float | None:
-        """``tokens`` or ``supervised`` tokens per second of step."""
-        timed = [row for row in self.rows if row.get("seconds")]
+        """``tokens`` or ``supervised`` tokens per second of step; ``None`` for a stage that reads no tokens."""
+        timed = [row for row in self.rows if row.get("seconds") and row.get("tokens")]
         seconds = sum(row["seconds"] for row in timed)
         return sum(row.get(what) or 0 for row in timed) / seconds if seconds else None
 

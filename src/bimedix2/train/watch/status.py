@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -126,7 +125,7 @@ def run_status(run: Path, now: float | None = None) -> RunStatus:
         recent.add(row)
     quiet = _quiet_seconds(run, time.time() if now is None else now)
     late = quiet is not None and quiet > max(_LATE, 10 * _step_seconds(recent))
-    state = _state(mark, events, recent, late=late)
+    state = _state(mark, events, _size(run / LOG), late=late)
     topics = by_topic(recent.cells())
     return RunStatus(
         run=str(run),
@@ -162,7 +161,9 @@ def check_run(run: Path) -> None:
     hint = f" Did you mean {', '.join(map(str, inside))}?" if inside else " Give the folder that `train --out` named."
     hint_ar = f" هل تقصد {'، '.join(map(str, inside))}؟" if inside else " أعط المجلد المذكور في `train --out`."
     if not run.exists():
-        raise ConfigError(f"{run}: there is no such folder.{hint}", f"{run}: لا يوجد هذا المجلد.{hint_ar}", code="no_run")
+        raise ConfigError(
+            f"{run}: there is no such folder.{hint}", f"{run}: لا يوجد هذا المجلد.{hint_ar}", code="no_run"
+        )
     raise ConfigError(
         f"{run} is not the folder of a training run: it has none of {', '.join(_FILES)}.{hint}",
         f"{run} ليس مجلد تدريب: لا يوجد فيه أي من {'، '.join(_FILES)}.{hint_ar}",
@@ -174,7 +175,9 @@ def checkpoints_of(run: Path) -> list[Checkpoint]:
     """Checkpoints on disk, half ones too; what is being written under a scratch name is not listed."""
     found = []
     for folder in sorted((run / "checkpoints").glob("[0-9]*-[0-9]*")):
-        sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+        sizes = {
+            path.relative_to(folder).as_posix(): path.stat().st_size for path in folder.rglob("*") if path.is_file()
+        }
         found.append(Checkpoint(folder.name, _is_complete(folder, sizes), sum(sizes.values())))
     return found
 
@@ -187,7 +190,7 @@ def _is_complete(folder: Path, sizes: Mapping[str, int]) -> bool:
     return bool(listed == {name: size for name, size in sizes.items() if name != "COMPLETE"})
 
 
-def _state(mark: Row | None, events: list[Row], recent: Recent, *, late: bool) -> State:
+def _state(mark: Row | None, events: list[Row], log_bytes: int, *, late: bool) -> State:
     said = next((row["event"] for row in reversed(events) if row["event"] in _PHASES), None)
     if mark is None:
         ends: dict[str | None, State] = {"done": "finished", "error": "failed"}
@@ -197,15 +200,11 @@ def _state(mark: Row | None, events: list[Row], recent: Recent, *, late: bool) -
         return "dead"
     if alive is None and late:
         return "silent"
-    return "running" if recent.rows and _is_newer(recent.rows[-1], mark) else "preparing"
+    return "running" if log_bytes > (mark.get("log_bytes") or 0) else "preparing"
 
 
-def _is_newer(row: Mapping[str, Any], mark: Row) -> bool:
-    """Whether a row was written by the process of the mark rather than by one before it."""
-    try:
-        return datetime.fromisoformat(row["time"]) >= datetime.fromisoformat(mark["started"])
-    except (KeyError, TypeError, ValueError):
-        return True
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _step_seconds(recent: Recent) -> float:

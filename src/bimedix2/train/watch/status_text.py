@@ -16,7 +16,11 @@ def state_text(status: RunStatus, language: Language) -> str:
     process: dict[str, Any] = status.process or {}
     who = f"{process.get('host')}, {process.get('pid')}"
     minutes = int((status.quiet_seconds or 0) // 60)
-    quiet = (f", but wrote nothing for {minutes} min", f"، لكنه لم يكتب شيئا منذ {minutes} دقيقة") if status.late else ("", "")
+    quiet = (
+        (f", but wrote nothing for {minutes} min", f"، لكنه لم يكتب شيئا منذ {minutes} دقيقة")
+        if status.late
+        else ("", "")
+    )
     texts = {
         "preparing": (f"preparing ({who}){quiet[0]}", f"يحضر ({who}){quiet[1]}"),
         "running": (f"running ({who}){quiet[0]}", f"يعمل ({who}){quiet[1]}"),

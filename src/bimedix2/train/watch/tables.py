@@ -32,7 +32,7 @@ def facts_table(facts: Sequence[tuple[str, str]], labels: Labels) -> Table:
     """Labels (by key) and values, a line each."""
     table = Table.grid(padding=(0, 2))
     for justify in ("right", "right") if labels.language == "ar" else ("left", "left"):
-        table.add_column(justify=justify, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(justify=justify, overflow="fold")
     for key, value in facts:
         table.add_row(*labels.columns([labels(key), labels.text(value)]))
     return table

@@ -60,8 +60,9 @@ def make_trackers(names: Sequence[str], run: Path, settings: Settings) -> dict[s
 
 
 def _make(name: str, run: Path, settings: Settings) -> Tracker:
-    # trackio reads this at import; without it the numbers of every run would go to one place in the home folder.
-    os.environ.setdefault("TRACKIO_DIR", str(run / "trackio"))
+    if name == "trackio":
+        # Read at import; without it the numbers of every run would go to one place in the home folder.
+        os.environ.setdefault("TRACKIO_DIR", str(run / "trackio"))
     try:
         importlib.import_module(name)
         return _MAKERS[name](run, settings)
@@ -85,7 +86,11 @@ def shareable(settings: Settings) -> dict[str, Any]:
                 kept[key] = shareable(value)
         elif isinstance(value, (list, tuple)) and value and all(isinstance(item, Mapping) for item in value):
             kept[key] = [shareable(item) for item in value]
-        elif value is None or isinstance(value, (bool, int, float)) or (key in _WORDS and re.fullmatch(r"[\w+-]{1,40}", str(value))):
+        elif (
+            value is None
+            or isinstance(value, (bool, int, float))
+            or (key in _WORDS and re.fullmatch(r"[\w+-]{1,40}", str(value)))
+        ):
             kept[key] = value
     return kept
 
@@ -100,8 +105,8 @@ def numbers_of(row: Mapping[str, Any]) -> dict[str, float]:
     values = {name: row.get(name) for name in ("loss", "grad_norm", "lr_factor", "memory_gb", "supervised")}
     values |= {f"lr/{part}": rate for part, rate in row.get("lr", {}).items()}
     values |= {f"cell/{cell}": loss for cell, (loss, _) in row.get("cells", {}).items()}
-    if seconds := row.get("seconds"):
-        values |= {f"{name}_per_second": row[name] / seconds for name in ("tokens", "supervised") if name in row}
+    if row.get("seconds") and row.get("tokens"):
+        values |= {f"{name}_per_second": row[name] / row["seconds"] for name in ("tokens", "supervised")}
     return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
 
 
@@ -127,14 +132,13 @@ class _TensorBoard:
 
 class _Trackio:
     def __init__(self, run: Path, settings: Settings) -> None:
-        import trackio
-
+        trackio: Any = importlib.import_module("trackio")
         with redirect_stdout(sys.stderr):  # its greeting; stdout is for results
             trackio.init(
                 project=PROJECT, name=run_id(run), config=dict(settings), resume="allow", embed=False,
                 auto_log_gpu=False, auto_log_cpu=False,
             )  # fmt: skip
-        self._trackio: Any = trackio
+        self._trackio = trackio
 
     def log(self, stage: str, values: Mapping[str, float], step: int) -> None:
         self._trackio.log({f"{stage}/{name}": value for name, value in values.items()} | {f"{stage}/step": step})
@@ -146,12 +150,12 @@ class _Trackio:
 
 class _Wandb:
     def __init__(self, run: Path, settings: Settings) -> None:
-        import wandb
-
+        wandb: Any = importlib.import_module("wandb")
         mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
         quiet = wandb.Settings(
             console="off", disable_git=True, disable_code=True, disable_job_creation=True, save_code=False,
-            x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True, x_save_requirements=False, host="-", silent=True,
+            x_disable_meta=True, x_disable_stats=True, x_disable_machine_info=True,
+            x_save_requirements=False, host="-", silent=True,
         )  # fmt: skip
         self._run: Any = wandb.init(
             project=PROJECT, id=run_id(run), name=run_id(run), dir=str(run), config=dict(settings), resume="allow",
