@@ -24,8 +24,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from bimedix2.data.splits import VqaRow, vqa_rad_rows
-from bimedix2.evaluate.overlap.phash import CROPS, FRAMES, correlation, distances, hashes
-from bimedix2.evaluate.overlap.questions import canonical, vectorizer
+from bimedix2.evaluate.overlap.questions import vectorizer
+from bimedix2.images.phash import CROPS, FRAMES, correlation, distances, hashes
+from bimedix2.text.canonical import canonical
 from nano_speed import machine
 
 BITS, CORRELATIONS = (6, 8, 10), (-1.0, 0.9, 0.95, 0.97)

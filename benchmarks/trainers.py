@@ -6,7 +6,8 @@
 
 Every run is a process of its own on the same pinned cores; rounds are interleaved (A B C, A B C, …) and medians
 reported, of CPU seconds, wall clock and peak memory. Losses must be equal at every optimiser step. Importing and
-preparing are timed apart. A setting with 64 samples takes about eight minutes for five rounds on two idle cores.
+preparing are timed apart. With 64 samples five rounds take about ten minutes on two idle cores,
+``vocabulary`` twice as long.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -128,7 +127,7 @@ def with_micro_batches(trainer_class: Any, steps: list[list[int]]) -> Any:
     class Given(trainer_class):  # type: ignore[misc]
         def get_train_dataloader(self) -> Any:
             """One batch for each optimiser step, in the plan's order."""
-            return DataLoader(self.train_dataset, batch_sampler=Listed(steps), collate_fn=self.data_collator)
+            return DataLoader(self.train_dataset, batch_sampler=steps, collate_fn=self.data_collator)
 
         def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
             """Gradients of the step's micro-batches, each divided by the supervised tokens of the whole step."""
@@ -138,19 +137,6 @@ def with_micro_batches(trainer_class: Any, steps: list[list[int]]) -> Any:
             return loss
 
     return Given
-
-
-class Listed:
-    """A batch sampler that repeats a list."""
-
-    def __init__(self, steps: list[list[int]]) -> None:
-        self.steps = steps
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.steps)
-
-    def __len__(self) -> int:
-        return len(self.steps)
 
 
 class Collator:

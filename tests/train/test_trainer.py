@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,19 @@ def test_the_step_does_not_depend_on_how_it_is_packed(records: list[Record], tmp
     assert rows[0]["loss"] == pytest.approx(rows[1]["loss"], rel=1e-5)
     assert rows[0]["grad_norm"] == pytest.approx(rows[1]["grad_norm"], rel=1e-4)
     assert rows[0]["cells"].keys() == rows[1]["cells"].keys()
+
+
+def test_a_step_of_texts_alone_leaves_the_projector_where_it_is(records: list[Record], tmp_path: Path) -> None:
+    texts = [record(f"t{i}", "Which?", f"The left lung {i}") for i in range(6)]
+    settings = {"pack_tokens": 230, "checkpoint_steps": 1, "keep_checkpoints": 99, "stages": STAGES[1:]}
+    train(tmp_path / "run", [records[0], *texts], **settings)
+    rows = read_log(tmp_path / "run").steps
+    folders = sorted((tmp_path / "run/checkpoints").iterdir())
+    states = [load_file(folder / "adapter/projector.safetensors") for folder in folders]
+    moved = [any(not torch.equal(a[name], b[name]) for name in a) for a, b in pairwise(states)]
+    shown = ["en/ct/vqa" in row["cells"] for row in rows[1:]]
+    assert moved == shown
+    assert {True, False} <= set(shown)
 
 
 def test_unfrozen_encoder_blocks_train_and_are_saved(records: list[Record], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bimedix2.errors import ModelError
 from bimedix2.records import ImageRef, Record, Turn
 from bimedix2.train.recipe import LoraRecipe, Recipe, StageRecipe
 from bimedix2.train.run import stop_on_signals, train_records
@@ -73,13 +74,15 @@ def losses(run: Path) -> list[tuple[str, int, float]]:
 
 
 def signal_in_process_1(number: int, after: int) -> None:
-    """Send a real signal to process 1 of the run after some steps, while the others go on."""
+    """Send a real signal to process 1 (0: an error in it) after some steps, while the others go on."""
     count = 0
 
     def asked() -> bool:
         nonlocal count
         count += 1
         if count == after and os.environ["RANK"] == "1":
+            if number == 0:
+                raise ModelError("only in process 1", code="out_of_memory")
             os.kill(os.getpid(), number)
         return stop()
 
@@ -95,4 +98,4 @@ if __name__ == "__main__":
     if work == "whole":
         assert train(Path(sys.argv[2]), sys.argv[3], sys.argv[4])
     else:
-        signal_in_process_1({"term": signal.SIGTERM, "kill": signal.SIGKILL}[work], after=int(sys.argv[5]))
+        signal_in_process_1({"term": signal.SIGTERM, "kill": signal.SIGKILL, "error": 0}[work], after=int(sys.argv[5]))

@@ -26,6 +26,7 @@ from .adapter_files import (
     stored_config,
 )
 from .encoder_files import ENCODER_NAME, check_origin, encoder_state, load_encoder, read_encoder, write_origin
+from .quantize import refuse_quantized
 from .tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
@@ -203,10 +204,14 @@ def merge(model: nn.Module) -> nn.Module:
     """Fold LoRA updates into the weights and return the plain model (the wrapped one for a ``PeftModel``).
 
     The update of a layer is (alpha / r) B A, Hu et al. 2021, arXiv 2106.09685.
+
+    Raises:
+        ModelError: ``quantized_base`` if the weights are in 4 bits.
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
 
+    refuse_quantized(model)
     plain: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     layers = [(name, module) for name, module in plain.named_modules() if isinstance(module, BaseTunerLayer)]
     for name, layer in layers:

@@ -13,6 +13,7 @@ from bimedix2.errors import ModelError
 from .bundle import Bundle
 from .keys import KeyStyle, module_to_file
 from .processor import write_processor
+from .quantize import refuse_quantized
 from .tensors import ShardWriter
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
         ``target``.
 
     Raises:
-        ModelError: ``target_exists`` or ``noop_adapter``.
+        ModelError: ``target_exists``, ``noop_adapter`` or ``quantized_base``.
         AssetError: ``no_disk_space``; nothing is left behind.
     """
     target = Path(target)
@@ -46,6 +47,7 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
             code="target_exists",
         )
     model = plain_model(bundle.model)
+    refuse_quantized(model)
     _refuse_noop(model)
     needed = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     with atomic_folder(target, int(needed * 1.02)) as scratch:

@@ -8,7 +8,7 @@ do not train and which the chunked loss reads as a plain matrix.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from bimedix2.errors import ConfigError, ModelError
 
-from .forward.batch import Batch
 from .forward.vlm import PackModel
 from .recipe import EngineName
 
-Forward = Callable[[Batch], tuple[Tensor, Tensor]]
+Forward = nn.Module
+"""A :class:`PackModel` as the engine runs it: ``Batch`` to (sum of losses, losses)."""
 # Longest time for tokenising and storing the images of a large set, which the first process does alone.
 _PREPARING = timedelta(days=7)
 
@@ -89,8 +89,17 @@ class Engine:
             yield
 
     def finish_gradients(self) -> None:
-        """Average what FSDP2 does not shard (unfrozen encoder blocks) over the processes."""
-        for parameter in self._replicated:
+        """Average what FSDP2 does not shard (unfrozen encoder blocks) over the processes.
+
+        A step without any image leaves them without a gradient, as in one process: on zeros the optimiser would go on
+        with its momentum.
+        """
+        if not self._replicated:
+            return
+        there = self.total(torch.tensor([float(p.grad is not None) for p in self._replicated], dtype=torch.float64))
+        for parameter, count in zip(self._replicated, there.tolist(), strict=True):
+            if not count:
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             dist.all_reduce(parameter.grad)
@@ -129,8 +138,13 @@ class Engine:
             dist.barrier(group=group)
             dist.destroy_process_group(group)
 
-    def close(self) -> None:
-        """Leave the group; without the barrier one process may find its partner gone."""
+    def close(self, *, failed: bool = False) -> None:
+        """Leave the group; without the barrier one process may find its partner gone.
+
+        A process that failed does not wait for the others: they are elsewhere, and hear of it when it ends.
+        """
+        if failed and self.world > 1:
+            return
         if self.name != "none" and dist.is_initialized():
             self.barrier()
             dist.destroy_process_group()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,9 +15,11 @@ from bimedix2.model import Bundle
 from .checkpoint import latest_checkpoint, load_state, restore, restore_parameters, save_checkpoint
 from .engine import Engine, Forward, lost_processes
 from .faults import FiniteGuard
+from .flops import Meter
 from .forward.vlm import PackModel
+from .memory import memory_gb, release
 from .objective import NextToken, Objective, StepTotals, Words, by_cell
-from .optim import make_optimizer, schedule, select_trained, set_rates
+from .optim import make_optimizer, schedule, select_after_wrap, select_trained, set_rates
 from .plan.packs import Pack, pack_epoch
 from .plan.steps import StagePlan, plan_stage, split_holdout
 from .recipe import Recipe
@@ -90,8 +91,9 @@ class Trainer:
             self.watch.event("resume", stage=self.recipe.stages[first].name, step=done)
         with lost_processes():
             for index in range(first, len(self.recipe.stages)):
-                stage = _Stage(self, index, done if index == first else 0)
-                if not stage.run():
+                finished = _Stage(self, index, done if index == first else 0).run()
+                release()  # before the next stage loads its own model
+                if not finished:
                     return False
         return True
 
@@ -104,13 +106,14 @@ class _Stage:
         self.recipe, self.engine, self.watch = trainer.recipe, trainer.engine, trainer.watch
         self.settings = trainer.recipe.stages[index]
         self.bundle = trainer.load()
-        self.model: Any = self.bundle.model.to(self.engine.device)
+        self.model: Any = self.engine.place(self.bundle.model)
         self._add_adapter()
         self.trained = select_trained(self.model, self.settings)
         self.forward = self._wrap()
         self.optimizer = make_optimizer(select_after_wrap(self.model, self.trained), self.settings)
         self._restore()
         prepared, recipe = trainer.prepared, trainer.recipe
+        self.meter = Meter(self.bundle, prepared.store.table, self.engine.device, self.engine.world)
         self.loader = Loader(prepared.store, prepared.images, self.bundle.image_policy.size, recipe.workers)
         self.objective = self._objective()
         self.model.train()
@@ -129,7 +132,8 @@ class _Stage:
             self.bundle.image_token_id,
             self.bundle.image_policy,
             checkpointing=self.recipe.gradient_checkpointing,
-        ).to(self.engine.device)
+        )
+        self.engine.place(module)
         return self.engine.wrap(module)
 
     def _restore(self) -> None:
@@ -209,10 +213,16 @@ class _Stage:
             "lr": {part: float(f"{rate:.6g}") for part, rate in rates.items()},
             "lr_factor": round(factor, 5),
             "seconds": round(seconds, 3),
-            "memory_gb": round(_memory_gb(self.engine.device), 3),
+            **self._utilisation(step, seconds),
+            "memory_gb": round(memory_gb(self.engine.device), 3),
             "cells": self._cells(totals.cells),
             "time": _now(),
         }
+
+    def _utilisation(self, step: int, seconds: float) -> dict[str, float]:
+        if self.settings.objective == "words":
+            return {}
+        return self.meter.row(self.trainer.plan(self.index).steps[step], seconds)
 
     def _cells(self, cells: torch.Tensor) -> dict[str, list[float | None]]:
         names = self.trainer.prepared.store.table.cells
@@ -231,14 +241,14 @@ class _Stage:
         self.model.eval()
         table = self.trainer.prepared.store.table
         world, rank = self.engine.world, self.engine.rank
-        cells = torch.zeros(len(table.cells), 2, dtype=torch.float64)
+        cells = torch.zeros(len(table.cells), 2, dtype=torch.float64, device=self.engine.device)
         for start in range(0, len(packs), world):
             # Every process runs every forward pass, for FSDP2 gathers weights in it.
             real = start + rank < len(packs)
             batch = self.loader.build((packs[start + rank if real else 0], None)).to(self.engine.device)
             _, losses = self.forward(batch)
             if real:
-                cells += by_cell(losses, batch.cells[batch.targets != -100], len(table.cells))
+                cells += by_cell(losses, batch.cells[batch.supervised], len(table.cells))
         cells = self.engine.total(cells)
         self.model.train()
         loss, count = cells.sum(0).tolist()
@@ -272,16 +282,6 @@ class _Stage:
         self.watch.event("checkpoint", stage=self.settings.name, step=step, seconds=seconds)
 
 
-def select_after_wrap(model: Any, trained: dict[str, list[torch.nn.Parameter]]) -> dict[str, list[torch.nn.Parameter]]:
-    """The parameters by part as they are after wrapping: FSDP2 puts sharded ones in place of those it was given."""
-    found: dict[str, list[torch.nn.Parameter]] = {part: [] for part in trained}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = "projector" if "multi_modal_projector" in name else "lora" if "lora_" in name else "encoder"
-            found[part].append(parameter)
-    return found
-
-
 def held_out_packs(trainer: Trainer) -> list[Pack]:
     """Packs of the validation samples, the same at every validation."""
     import numpy as np
@@ -302,13 +302,6 @@ def _finite(*values: float) -> bool:
 def _rounded(value: float) -> float | None:
     """Five digits; ``None`` (null) where JSON has no number."""
     return round(value, 5) if _finite(value) else None
-
-
-def _memory_gb(device: torch.device) -> float:
-    """Peak memory of this process in GB: of the GPU if there is one."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
 def _now() -> str:

@@ -91,6 +91,7 @@ class NextToken:
         self.plan, self.forward, self.engine = plan, forward, engine
         self.prepared, self.recipe, self.stage = prepared, recipe, stage
         self.steps = len(plan.steps)
+        self._projector = [p for name, p in forward.named_parameters() if "multi_modal_projector" in name]
         self._batches = loader.stream(self._work(start))
 
     def epoch(self, step: int) -> int:
@@ -130,13 +131,20 @@ class NextToken:
             with out_of_memory(pack, self.prepared), self.engine.accumulate(self.forward, last=place + 1 == len(own)):
                 loss, losses = self.forward(batch)
                 # DDP and FSDP2 take the mean over processes, hence the factor.
-                (loss * (self.engine.world / supervised if real else 0.0)).backward()  # type: ignore[no-untyped-call]
+                (loss * (self.engine.world / supervised if real else 0.0)).backward()
             if real:
                 cells += by_cell(losses, batch.cells[batch.supervised], len(table.cells))
         self.engine.finish_gradients()
+        if not any(block.images for pack in packs for block in pack.blocks):
+            self._rest_projector()
         cells = self.engine.total(cells)
         tokens = sum(pack.tokens for pack in packs)
         return StepTotals(float(cells[:, 0].sum()), supervised, tokens, len(packs), cells)
+
+    def _rest_projector(self) -> None:
+        """A step of texts alone leaves the projector without a gradient: on zeros it would go on with its momentum."""
+        for parameter in self._projector:
+            parameter.grad = None
 
 
 def by_cell(losses: Tensor, cells: Tensor, count: int) -> Tensor:

@@ -39,6 +39,16 @@ def select_trained(model: nn.Module, stage: StageRecipe) -> dict[str, list[nn.Pa
     return {part: found[part] for part in PARTS if found[part]}
 
 
+def select_after_wrap(model: Any, trained: dict[str, list[nn.Parameter]]) -> dict[str, list[nn.Parameter]]:
+    """The parameters by part as they are after wrapping: FSDP2 puts sharded ones in place of those it was given."""
+    found: dict[str, list[nn.Parameter]] = {part: [] for part in trained}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = "projector" if "multi_modal_projector" in name else "lora" if "lora_" in name else "encoder"
+            found[part].append(parameter)
+    return found
+
+
 def peak_rates(stage: StageRecipe) -> dict[str, float]:
     """Peak rate of every part; the projector has the stage's own rate where no adapter trains."""
     projector = stage.projector_lr if stage.train == "projector+lora" else stage.lr

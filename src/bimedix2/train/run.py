@@ -19,10 +19,9 @@ from bimedix2.cache import atomic_folder, write_whole
 from bimedix2.errors import ConfigError
 
 from .recipe import Recipe
+from .start import load_start as load_start
 
 if TYPE_CHECKING:
-    import torch
-
     from bimedix2.model import Bundle
     from bimedix2.records.schema import Record
 
@@ -66,38 +65,6 @@ def train_recipe(
     return train_records(recipe, records, lambda: load_start(recipe), data_root, out, say, stop, files)
 
 
-def load_start(recipe: Recipe) -> Bundle:
-    """The model as the recipe starts from it, without the adapter that it may ship.
-
-    Raises:
-        ConfigError: ``quantize`` asks for what cannot be had here.
-    """
-    from bimedix2.model import load_bundle
-    from bimedix2.model.load import pick_device
-    from bimedix2.model.quantize import quantize_layers, require_nf4
-
-    device, quantize = pick_device("auto"), recipe.quantize == "nf4"
-    if quantize:
-        require_nf4(recipe.engine, device)
-    # What is sharded or quantised need not fit the GPU whole: it goes there layer by layer.
-    on_cpu = quantize or recipe.engine == "fsdp2"
-    bundle = load_bundle(recipe.model, adapter="none", device="cpu" if on_cpu else "auto", dtype=_dtype(recipe, device))
-    if recipe.vision_encoder:
-        from bimedix2.model.encoder_choice import choose_encoder
-
-        bundle = choose_encoder(bundle, recipe.vision_encoder, seed=recipe.seed)
-    if quantize:
-        quantize_layers(bundle.model, device)
-    return bundle
-
-
-def _dtype(recipe: Recipe, device: torch.device) -> str:
-    """``auto`` is about the device that computes, not the one that loads."""
-    from bimedix2.model.load import pick_dtype
-
-    return str(pick_dtype(recipe.dtype, device)).removeprefix("torch.")
-
-
 def train_records(
     recipe: Recipe,
     records: Sequence[Record],
@@ -136,8 +103,10 @@ def train_records(
             if finished and engine.rank == 0:
                 _finish(recipe, prepared, out, time.monotonic() - started, say)
                 watch.event("done")
-    finally:
-        engine.close()
+    except BaseException:
+        engine.close(failed=True)
+        raise
+    engine.close()
     return finished
 
 
@@ -194,11 +163,13 @@ def _prepare_once(
     files: Files,
 ) -> Prepared:
     """The first process prepares; the others wait and open what it wrote."""
+    from .memory import release
     from .samples.prepare import open_prepared
 
     mark = out / "prepared.json"
     if engine.rank == 0:
         prepared = _prepare(recipe, records, load(), data_root, out, say, files)
+        release()
         write_whole(mark, json.dumps({"store": prepared.store.name}).encode())
     engine.wait_for_first()
     if engine.rank:

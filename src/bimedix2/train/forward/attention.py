@@ -65,9 +65,7 @@ class Spans:
     def to(self, device: torch.device) -> Spans:
         """The same with its tensors on a GPU; the copy does not block."""
         names = ("keys", "query_ends", "key_ends")
-        moved: dict[str, Any] = {
-            name: getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names
-        }
+        moved: dict[str, Any] = {name: getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names}
         return replace(self, **moved, masks={})
 
     def mask(self, queries: int, keys: int, window: int, device: torch.device) -> Tensor:
