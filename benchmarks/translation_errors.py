@@ -261,3 +261,28 @@ ERRORS: dict[str, Injector] = {
     "untranslated": untranslated,
     "half untranslated": half_untranslated,
 }
+
+
+def _option_lines(text: str) -> tuple[list[str], list[int]]:
+    lines = text.split("\n")
+    return lines, [at for at, line in enumerate(lines) if re.match(r"[A-Dأبجد]\. ", line)]
+
+
+def swapped_options(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> str | None:
+    """Two choices exchange their texts; the letters stay in order."""
+    lines, at = _option_lines(pair.translation)
+    if len(at) < 2:
+        return None
+    one, other = rng.sample(at, 2)
+    lines[one], lines[other] = lines[one][:3] + lines[other][3:], lines[other][:3] + lines[one][3:]
+    return "\n".join(lines)
+
+
+def relabelled_options(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> str | None:
+    """Two choices exchange their places and take their letters along."""
+    lines, at = _option_lines(pair.translation)
+    if len(at) < 2:
+        return None
+    one, other = rng.sample(at, 2)
+    lines[one], lines[other] = lines[other], lines[one]
+    return "\n".join(lines)

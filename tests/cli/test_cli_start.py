@@ -23,7 +23,11 @@ HEAVY = ("torch", "transformers", "pydicom", "pyarrow", "numpy", "PIL", "rich", 
 COMMANDS = (
     [], ["ask"], ["chat"], ["pull"], ["convert"], ["compose"], ["merge"], ["export"], ["train"],
     ["train", "status"], ["doctor"], ["data"],
-    ["data", "show"], ["data", "build-nano"], ["data", "convert"], ["data", "fetch"], ["evaluate"], ["score"],
+    ["data", "show"], ["data", "build-nano"], ["data", "convert"], ["data", "fetch"],
+    ["data", "ingest"], ["data", "sources"], ["data", "stats"],
+    ["data", "rewrite"], ["data", "translate"], ["data", "check"],
+    ["data", "review"], ["data", "review", "start"], ["data", "review", "serve"], ["data", "review", "report"],
+    ["data", "review", "export"], ["data", "review", "import"], ["evaluate"], ["score"],
     ["compare"], ["report"], ["overlap"], ["harness"],
 )  # fmt: skip
 

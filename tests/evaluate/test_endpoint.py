@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from scripted_server import Act, completion, cut_off, drip, hang, raw, says, serving, status
 
+from bimedix2.endpoint.settings import retry_after
 from bimedix2.errors import ConfigError
 from bimedix2.evaluate.engines._client import MAX_REPLY_BYTES
-from bimedix2.evaluate.engines._settings import retry_after
 from bimedix2.evaluate.engines.endpoint import BudgetExceededError, Endpoint, EndpointError, Price, Usage
 
 KEY = "sk-secret/0123456789"

@@ -15,13 +15,14 @@ from bimedix2.errors import ConfigError
 from bimedix2.evaluate.overlap import questions
 from bimedix2.evaluate.overlap.check import Overlap, check
 from bimedix2.evaluate.overlap.items import Asked, record_items, sample_item
-from bimedix2.evaluate.overlap.prints import PrintStore
-from bimedix2.evaluate.overlap.questions import Coverage, canonical, nearest
+from bimedix2.evaluate.overlap.questions import Coverage, nearest
 from bimedix2.evaluate.overlap.sources import training_tasks
 from bimedix2.evaluate.overlap.training import Training
 from bimedix2.evaluate.schema import Sample
+from bimedix2.images.prints import PrintStore
 from bimedix2.records import ImageRef, Record, Turn
 from bimedix2.records.schema import Language
+from bimedix2.text.canonical import canonical
 
 QUESTION = {"en": "Is there a pleural effusion?", "ar": "هل يوجد انصباب جنبي؟"}
 REPHRASED = {"en": "Is there a large pleural effusion", "ar": "هل يوجد انصباب جنبي كبير"}

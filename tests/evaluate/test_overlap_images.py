@@ -13,8 +13,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from bimedix2.errors import BiMediX2Error, ImageError
 from bimedix2.evaluate.overlap.images import Match, match_images
-from bimedix2.evaluate.overlap.phash import content_box, correlation, distances, hashes, phash
-from bimedix2.evaluate.overlap.prints import Picture, PrintStore
+from bimedix2.images.phash import content_box, correlation, distances, hashes, phash
+from bimedix2.images.prints import Picture, PrintStore
 
 
 def drawing(seed: int, size: tuple[int, int] = (160, 120)) -> Image.Image:

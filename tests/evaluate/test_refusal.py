@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bimedix2.evaluate.refusal import is_refusal
+from bimedix2.text.refusal import is_refusal
 
 REFUSALS = [
     "I'm sorry, but I cannot provide a diagnosis.",

@@ -15,7 +15,8 @@ from PIL import Image
 from bimedix2.errors import ModelError
 from bimedix2.records import ImageRef, Record, Turn
 from bimedix2.train.recipe import LoraRecipe, Recipe, StageRecipe
-from bimedix2.train.run import stop_on_signals, train_records
+from bimedix2.train.run import train_records
+from bimedix2.train.signals import stop_on_signals
 from bimedix2.train.watch.log import read_log
 from tiny import tiny_bundle
 

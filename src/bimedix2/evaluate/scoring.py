@@ -13,9 +13,9 @@ import msgspec
 from bimedix2 import __version__
 from bimedix2.errors import BiMediX2Error
 from bimedix2.records.schema import Language
+from bimedix2.text.refusal import is_refusal
 
 from .controls import MODEL
-from .refusal import is_refusal
 from .registry import find_family
 from .runner import Job, Notes, RunOptions
 from .schema import Family, Mode, Reply, Sample, Scored

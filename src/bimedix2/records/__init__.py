@@ -7,25 +7,41 @@ from pathlib import Path
 
 from bimedix2.errors import RecordError
 
-from ._rows import OnError
+from ._json_array import CUT_OFF, json_head, json_members, json_rows
+from ._rows import OnError, bad_row
 from .jsonl import read_jsonl, write_jsonl
-from .llava import LlavaDefaults, looks_like_llava, read_llava, write_llava
+from .llava import (
+    LlavaDefaults,
+    field_in_llava,
+    llava_record,
+    looks_like_llava,
+    read_llava,
+    write_llava,
+)
 from .parquet import read_parquet, write_parquet
 from .schema import ImageRef, Language, Modality, Record, Role, Split, Step, Task, Turn
 from .validate import find_fault
 
 __all__ = [
+    "CUT_OFF",
     "ImageRef",
     "Language",
     "LlavaDefaults",
     "Modality",
+    "OnError",
     "Record",
     "Role",
     "Split",
     "Step",
     "Task",
     "Turn",
+    "bad_row",
+    "field_in_llava",
     "find_fault",
+    "json_head",
+    "json_members",
+    "json_rows",
+    "llava_record",
     "looks_like_llava",
     "missing_images",
     "read_jsonl",
@@ -39,18 +55,19 @@ __all__ = [
 ]
 
 
-def read_records(path: str | Path, *, on_error: OnError | None = None) -> Iterator[Record]:
+def read_records(path: str | Path, *, on_error: OnError | None = None, unique_ids: bool = True) -> Iterator[Record]:
     """Read ``.parquet``, JSON lines of records, or LLaVA's JSON or JSON lines, told apart by their content.
 
     A LLaVA file says neither source nor licence: its name and ``unknown`` stand for them; use ``read_llava`` to
-    state better ones.
+    state better ones. ``on_error`` and ``unique_ids`` are as for ``read_jsonl``.
     """
     path = Path(path)
     if path.suffix == ".parquet":
-        return read_parquet(path, on_error=on_error)
+        return read_parquet(path, on_error=on_error, unique_ids=unique_ids)
     if path.is_file() and looks_like_llava(path):
-        return read_llava(path, LlavaDefaults(source=path.stem, licence="unknown"), on_error=on_error)
-    return read_jsonl(path, on_error=on_error)
+        defaults = LlavaDefaults(source=path.stem, licence="unknown")
+        return read_llava(path, defaults, on_error=on_error, unique_ids=unique_ids)
+    return read_jsonl(path, on_error=on_error, unique_ids=unique_ids)
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> int:

@@ -40,12 +40,18 @@ class RowChecker:
         path: named in errors.
         on_error: receives each error and the row is left out; ``None`` raises the first.
         field_name: from a record's field path to the one in the file, where the file is laid out differently.
+        unique_ids: whether a repeated id is an error; ids are kept in memory for it.
     """
 
     def __init__(
-        self, path: Path, on_error: OnError | None, field_name: Callable[[str], str] = lambda field: field
+        self,
+        path: Path,
+        on_error: OnError | None,
+        field_name: Callable[[str], str] = lambda field: field,
+        *,
+        unique_ids: bool = True,
     ) -> None:
-        self.path, self.on_error, self.field_name = path, on_error, field_name
+        self.path, self.on_error, self.field_name, self.unique_ids = path, on_error, field_name, unique_ids
         self._ids: dict[str, int] = {}
 
     def check(self, row: int, make: Callable[[], Record]) -> Record | None:
@@ -69,6 +75,8 @@ class RowChecker:
         fault = find_fault(record)
         if fault is not None:
             raise RecordError(self.path, row, self.field_name(fault.field), fault.problem, fault.problem_ar)
+        if not self.unique_ids:
+            return record
         first = self._ids.setdefault(record.id, row)
         if first != row:
             raise RecordError(self.path, row, "id", f"{record.id!r} is in row {first} too", "المعرف مكرر")

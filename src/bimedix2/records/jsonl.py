@@ -13,19 +13,21 @@ from .schema import Record
 _BOM = b"\xef\xbb\xbf"
 
 
-def read_jsonl(path: str | Path, *, on_error: OnError | None = None) -> Iterator[Record]:
+def read_jsonl(path: str | Path, *, on_error: OnError | None = None, unique_ids: bool = True) -> Iterator[Record]:
     """Stream records; rows are counted as lines, from 1.
 
     Args:
         path: file to read; blank lines are skipped and a byte-order mark is ignored.
         on_error: receives the error of each bad row, which is left out; ``None`` raises it.
+        unique_ids: whether a repeated id is an error. Ids are kept in memory for it, about 150 bytes a record;
+            ``False`` makes memory independent of the file's length.
 
     Raises:
         RecordError: a line is not JSON, not a record, breaks a rule or repeats an id.
     """
     path = Path(path)
     require_file(path)
-    checker, decoder = RowChecker(path, on_error), msgspec.json.Decoder(Record)
+    checker, decoder = RowChecker(path, on_error, unique_ids=unique_ids), msgspec.json.Decoder(Record)
     with path.open("rb") as file:
         for row, line in enumerate(file, start=1):
             text = line.removeprefix(_BOM) if row == 1 else line

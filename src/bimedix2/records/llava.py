@@ -13,12 +13,11 @@ import msgspec
 
 from bimedix2.errors import RecordError
 
-from ._json_array import array_elements
+from ._json_array import json_head, json_rows
 from ._rows import OnError, RowChecker, checked_for_writing, replacing, require_file
 from .schema import ImageRef, Modality, Record, Role, Split, Step, Task, Turn
 
 IMAGE_TAG = "<image>"
-_BOM = b"\xef\xbb\xbf"
 _KEYS = ("conversations", "conversatons")  # LLaVA-Med's published files have the second spelling
 _QUOTED_KEYS = tuple(f'"{key}"'.encode() for key in _KEYS)
 _NAMES = {"user": "human", "assistant": "gpt", "system": "system"}
@@ -49,57 +48,51 @@ class LlavaDefaults:
     number_ids: bool = False
 
 
-def read_llava(path: str | Path, defaults: LlavaDefaults, *, on_error: OnError | None = None) -> Iterator[Record]:
+def read_llava(
+    path: str | Path, defaults: LlavaDefaults, *, on_error: OnError | None = None, unique_ids: bool = True
+) -> Iterator[Record]:
     """Read LLaVA rows; each ``<image>`` takes the next image, and the language is told by the script.
 
     Args:
         path: JSON array or JSON lines, told apart by the first character.
         defaults: source, licence and the like.
-        on_error: as for ``read_jsonl``.
+        on_error, unique_ids: as for ``read_jsonl``.
 
     Raises:
         RecordError: as for ``read_jsonl``; also where ``<image>`` and images do not agree in number.
     """
     path = Path(path)
     require_file(path)
-    checker = RowChecker(path, on_error, _field_in_file)
-    for row, raw in _raw_rows(path):
-        record = checker.check(row, lambda raw=raw, row=row: _to_record(path, row, raw, defaults))  # type: ignore[misc]
+    checker = RowChecker(path, on_error, field_in_llava, unique_ids=unique_ids)
+    for row, raw in json_rows(path):
+        record = checker.check(row, lambda raw=raw, row=row: _decoded(path, row, raw, defaults))  # type: ignore[misc]
         if record is not None:
             yield record
 
 
 def looks_like_llava(path: Path) -> bool:
     """Whether the file's beginning is a JSON array or a line that has ``conversations``."""
-    head = _head(path)
+    head = json_head(path)
     return head.startswith(b"[") or (bool(head) and any(key in head.splitlines()[0] for key in _QUOTED_KEYS))
 
 
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(1 << 16).removeprefix(_BOM).lstrip()
-
-
-def _raw_rows(path: Path) -> Iterator[tuple[int, bytes]]:
-    if _head(path).startswith(b"["):
-        yield from array_elements(path)
-        return
-    with path.open("rb") as file:
-        for row, line in enumerate(file, start=1):
-            text = line.removeprefix(_BOM) if row == 1 else line
-            if text.strip():
-                yield row, text
-
-
-def _field_in_file(field: str) -> str:
+def field_in_llava(field: str) -> str:
     """The LLaVA name of a record's field: ``turns[1].text`` is ``conversations[1].value``."""
     field = re.sub(r"^images\b.*", "image", field)
     field = field.replace("turns", "conversations", 1)
     return re.sub(r"\.(text|role|images)$", lambda match: ".from" if match[1] == "role" else ".value", field)
 
 
-def _to_record(path: Path, row: int, raw: bytes, defaults: LlavaDefaults) -> Record:
-    values = msgspec.json.decode(raw, type=dict[str, Any])
+def _decoded(path: Path, row: int, raw: bytes, defaults: LlavaDefaults) -> Record:
+    return llava_record(path, row, msgspec.json.decode(raw, type=dict[str, Any]), defaults)
+
+
+def llava_record(path: Path, row: int, values: dict[str, Any], defaults: LlavaDefaults) -> Record:
+    """One decoded row as a record, not checked by ``find_fault`` yet.
+
+    Raises:
+        RecordError: as for ``read_llava``.
+    """
     given = values.get("image")
     paths = [given] if isinstance(given, str) else given or []
     if not isinstance(paths, list) or not all(isinstance(item, str) for item in paths):

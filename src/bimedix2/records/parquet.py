@@ -33,14 +33,14 @@ def arrow_schema() -> Any:
     )
 
 
-def read_parquet(path: str | Path, *, on_error: OnError | None = None) -> Iterator[Record]:
+def read_parquet(path: str | Path, *, on_error: OnError | None = None, unique_ids: bool = True) -> Iterator[Record]:
     """Stream records; rows are counted from 1. Arguments and errors as for ``read_jsonl``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(path)
     require_file(path)
-    checker = RowChecker(path, on_error)
+    checker = RowChecker(path, on_error, unique_ids=unique_ids)
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:

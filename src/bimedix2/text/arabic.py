@@ -134,6 +134,17 @@ _SEARCH_FOLDS = str.maketrans(
 _HAMZA_FOLDS = str.maketrans({"ؤ": "و", "ئ": "ي", "ء": None})
 
 
+class _Visible(dict[int, int | None]):
+    """Code point -> itself, or None for an invisible control; for ``str.translate``. Filled as characters come up."""
+
+    def __missing__(self, point: int) -> int | None:
+        self[point] = None if unicodedata.category(chr(point)) == "Cf" else point
+        return self[point]
+
+
+_VISIBLE = _Visible()
+
+
 def _fold_compatibility(text: str) -> str:
     return _COMPATIBILITY.sub(lambda match: unicodedata.normalize("NFKC", match.group()), text)
 
@@ -156,7 +167,7 @@ def normalize_for_search(text: str, *, fold_hamza: bool = False) -> str:
     'الاشعه السينيه'
     """
     text = unicodedata.normalize("NFC", _fold_compatibility(text))
-    text = "".join(character for character in text if unicodedata.category(character) != "Cf")
+    text = text.translate(_VISIBLE)
     text = unicodedata.normalize("NFC", _HARAKAT.sub("", text)).casefold().translate(_SEARCH_FOLDS)
     if fold_hamza:
         text = text.translate(_HAMZA_FOLDS)

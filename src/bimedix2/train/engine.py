@@ -82,10 +82,10 @@ class Engine:
     @contextmanager
     def accumulate(self, forward: Forward, *, last: bool) -> Iterator[None]:
         """Gradients of every backward pass but the ``last`` of a step stay in this process."""
+        wrapped: Any = forward
         if self.name == "fsdp2":
-            forward.set_requires_gradient_sync(last)  # type: ignore[attr-defined]
-        quiet = self.name == "ddp" and not last
-        with forward.no_sync() if quiet else nullcontext():  # type: ignore[attr-defined]
+            wrapped.set_requires_gradient_sync(last)
+        with wrapped.no_sync() if self.name == "ddp" and not last else nullcontext():
             yield
 
     def finish_gradients(self) -> None:

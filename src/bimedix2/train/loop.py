@@ -20,8 +20,7 @@ from .forward.vlm import PackModel
 from .memory import memory_gb, release
 from .objective import NextToken, Objective, StepTotals, Words, by_cell
 from .optim import make_optimizer, schedule, select_after_wrap, select_trained, set_rates
-from .plan.packs import Pack, pack_epoch
-from .plan.steps import StagePlan, plan_stage, split_holdout
+from .plan.steps import StagePlan, plan_holdout, plan_stage, split_holdout
 from .recipe import Recipe
 from .samples.loader import Loader
 from .samples.prepare import Prepared
@@ -235,7 +234,7 @@ class _Stage:
     @torch.no_grad()
     def _validate(self, step: int) -> None:
         """Loss on the samples held out, by cell."""
-        packs = held_out_packs(self.trainer)
+        packs = plan_holdout(self.trainer.prepared.store.table, self.trainer.held, self.recipe)
         if not packs or self.settings.objective == "words":
             return
         self.model.eval()
@@ -280,19 +279,6 @@ class _Stage:
         )
         seconds = round(time.monotonic() - started, 2)
         self.watch.event("checkpoint", stage=self.settings.name, step=step, seconds=seconds)
-
-
-def held_out_packs(trainer: Trainer) -> list[Pack]:
-    """Packs of the validation samples, the same at every validation."""
-    import numpy as np
-
-    recipe, held = trainer.recipe, trainer.held
-    if not len(held):
-        return []
-    return pack_epoch(
-        trainer.prepared.store.table, held, np.ones(len(held), dtype=np.int64),
-        budget=recipe.pack_tokens, images=recipe.images_per_pack, seed=0, epoch=0,
-    )  # fmt: skip
 
 
 def _finite(*values: float) -> bool:

@@ -6,11 +6,9 @@ import json
 import os
 import platform
 import shutil
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -290,19 +288,3 @@ def run_manifest(prepared: Prepared, recipe: Recipe, seconds: float) -> dict[str
         "versions": {"bimedix2": __version__} | {name: version(name) for name in ("torch", "transformers", "peft")},
         "machine": f"{platform.system()} {platform.machine()}",
     }
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Turn SIGINT and SIGTERM into a question that the training loop asks after each step."""
-    asked = [False]
-
-    def handler(_signal: int, _frame: object) -> None:
-        asked[0] = True
-
-    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked[0]
-    finally:
-        for number, old in previous.items():
-            signal.signal(number, old)

@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bimedix2.errors import RecordError
 from bimedix2.records.schema import ImageRef, Language, Modality, Record, Split, Step, Task, Turn
 
@@ -73,6 +75,7 @@ def exchange(  # one place where the many constant fields of a source are filled
     source: str,
     licence: str,
     image: str | None = None,
+    source_id: str | None = None,
     pair_id: str | None = None,
     parent: str | None = None,
     split: Split = "train",
@@ -89,13 +92,19 @@ def exchange(  # one place where the many constant fields of a source are filled
         task=task,
         modality=modality,
         source=source,
-        source_id=record_id.split(":")[1],
+        source_id=record_id.split(":")[1] if source_id is None else source_id,
         licence=licence,
         parent=parent,
         pair_id=pair_id,
         split=split,
         provenance=(INGEST, *steps),
     )
+
+
+def answered_in(record: Record, language: Language) -> Record:
+    """The record with its answer marked as being in another language than its question."""
+    answer = msgspec.structs.replace(record.turns[1], language=language)
+    return msgspec.structs.replace(record, turns=(record.turns[0], answer))
 
 
 def phrased(base: str, fact: str, answers: dict[Language, str], variants: int = 2, **fields: Any) -> Iterator[Record]:

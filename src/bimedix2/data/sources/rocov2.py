@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bimedix2.records.schema import Language, Modality, Record, Split, Step
 
 from ._common import asset, choose, exchange, existing, label, phrased, phrases
+from ._files import csv_objects, line
+from ._reading import Reading, Source, SourceInfo, each, files_of
 
 SOURCE, LICENCE = "rocov2", "CC-BY-4.0"
 TRANSLATION = Step(name="translate", tool="large language model", date="2026-11", note="not verified by a clinician")
@@ -82,38 +85,46 @@ def _rows(path: Path, field: str) -> dict[str, str]:
 
 def records(root: Path, folder: str = "train") -> Iterator[Record]:
     """Captions and checked facts of each figure, in English and Arabic."""
-    arabic = {row["id"]: row["ar"] for row in asset("rocov2_captions_ar.jsonl")}
     for figure in read_figures(root, folder):
-        modality = next((m for name, m in MODALITIES.values() if name == figure.modality), "other")
-        fields: dict[str, Any] = {
-            "modality": modality,
-            "source": SOURCE,
-            "licence": LICENCE,
-            "image": figure.image,
-            "split": figure.split,
-        }
-        base = f"{SOURCE}:{figure.id}"
-        captions: dict[Language, str] = {"en": figure.caption}
-        if figure.id in arabic:
-            captions["ar"] = arabic[figure.id]
-        for language, caption in captions.items():
-            yield exchange(
-                f"{base}:caption:{language}",
-                choose(phrases("caption", language), f"{base}:{language}")[0],
-                caption,
-                language,
-                task="caption",
-                pair_id=f"{base}:caption",
-                parent=f"{base}:caption:en" if language == "ar" else None,
-                steps=(TRANSLATION,) if language == "ar" else (),
-                **fields,
-            )
-        view = figure.view if figure.modality == "X-ray" else None  # the same codes mean planes elsewhere
-        for fact, value in (("modality", figure.modality), ("region", figure.region), ("view", view)):
-            if value:
-                answers: dict[Language, str] = {"en": _sentence(value), "ar": label(value, "ar")}
-                yield from phrased(base, fact, answers, task="classification", **fields)
-        yield from _closed(figure, base, fields)
+        yield from _about(figure, _arabic())
+
+
+@cache
+def _arabic() -> dict[str, str]:
+    return {row["id"]: row["ar"] for row in asset("rocov2_captions_ar.jsonl")}
+
+
+def _about(figure: Figure, arabic: dict[str, str]) -> Iterator[Record]:
+    modality = next((m for name, m in MODALITIES.values() if name == figure.modality), "other")
+    fields: dict[str, Any] = {
+        "modality": modality,
+        "source": SOURCE,
+        "licence": LICENCE,
+        "image": figure.image,
+        "split": figure.split,
+    }
+    base = f"{SOURCE}:{figure.id}"
+    captions: dict[Language, str] = {"en": figure.caption}
+    if figure.id in arabic:
+        captions["ar"] = arabic[figure.id]
+    for language, caption in captions.items():
+        yield exchange(
+            f"{base}:caption:{language}",
+            choose(phrases("caption", language), f"{base}:{language}")[0],
+            caption,
+            language,
+            task="caption",
+            pair_id=f"{base}:caption",
+            parent=f"{base}:caption:en" if language == "ar" else None,
+            steps=(TRANSLATION,) if language == "ar" else (),
+            **fields,
+        )
+    view = figure.view if figure.modality == "X-ray" else None  # the same codes mean planes elsewhere
+    for fact, value in (("modality", figure.modality), ("region", figure.region), ("view", view)):
+        if value:
+            answers: dict[Language, str] = {"en": _sentence(value), "ar": label(value, "ar")}
+            yield from phrased(base, fact, answers, task="classification", **fields)
+    yield from _closed(figure, base, fields)
 
 
 def _closed(figure: Figure, base: str, fields: dict[str, Any]) -> Iterator[Record]:
@@ -144,3 +155,45 @@ def _closed(figure: Figure, base: str, fields: dict[str, Any]) -> Iterator[Recor
 
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:]
+
+
+INFO = SourceInfo(
+    name=SOURCE,
+    licence=LICENCE,
+    languages=("en", "ar"),
+    tasks=("caption", "classification", "vqa"),
+    splits=("train", "dev", "test"),
+    files=(
+        "rocov2/{train,valid,test}_captions.csv",
+        "rocov2/{train,valid,test}_concepts_manual.csv",
+        "rocov2/{train,valid,test}/",
+    ),
+    notes="Captions, and the checked facts (modality, region, view) asked in phrases of our own in both languages; a "
+    "few hundred captions come in Arabic. The names may start with sample_.",
+    notes_ar="التعليقات والحقائق المدققة (نوع الصورة والمنطقة والوضعية) بأسئلة من عندنا باللغتين؛ لبضع مئات من "
+    "التعليقات ترجمة عربية. قد تبدأ الأسماء بـ sample_.",
+)
+
+
+def read(reading: Reading) -> Iterator[Record]:
+    """The captions and facts of :func:`records`."""
+    parts = {split: folder for folder, split in FOLDERS.items()}
+    names = {
+        split: (f"{SOURCE}/{folder}_captions.csv", f"{SOURCE}/sample_{folder}_captions.csv")
+        for split, folder in parts.items()
+    }
+    for split, path in files_of(reading, INFO, names):
+        folder = parts[split]
+        concepts = path.with_name(path.name.replace("_captions", "_concepts_manual"))
+        # Codes alone are held in memory, some 150 bytes a figure.
+        codes = {row["ID"]: row["CUIs"] for _, row in csv_objects(reading, existing(concepts))}
+        yield from each(reading, path, csv_objects(reading, path), partial(_make, path, folder, codes))
+
+
+def _make(path: Path, folder: str, codes: dict[str, str], number: int, row: dict[str, str]) -> Iterator[Record]:
+    name, caption = line(path, number, row, "ID"), line(path, number, row, "Caption")
+    image = f"{SOURCE}/{folder}/{name}.jpg"
+    return _about(figure_of(name, image, caption, codes.get(name, "").split(";"), folder), _arabic())
+
+
+SOURCES = (Source(INFO, read),)

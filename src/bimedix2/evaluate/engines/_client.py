@@ -11,20 +11,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ._completion import Completion, error_text, is_quota, problem_of, read_completion
-from ._endpoint_errors import (
-    EndpointAuthError,
+from bimedix2.endpoint.completion import Completion, problem_of, read_completion
+from bimedix2.endpoint.errors import (
     EndpointBadReplyError,
-    EndpointBadRequestError,
-    EndpointBusyError,
     EndpointError,
-    EndpointNotFoundError,
-    EndpointServerError,
     EndpointTimeoutError,
     EndpointUnreachableError,
+    status_error,
 )
-from ._settings import check_price, checked_key, checked_url, retry_after
-from ._usage import Ledger, Price, Usage
+from bimedix2.endpoint.price import Price
+from bimedix2.endpoint.settings import check_price, checked_key, checked_url, without_key
+
+from ._usage import Ledger, Usage
 
 if TYPE_CHECKING:
     import httpx
@@ -171,10 +169,10 @@ class Endpoint:
         try:
             status, headers, data = self._post(body)
             if status // 100 != 2:
-                raise self._refusal(status, headers, data)
+                raise status_error(self.base_url, self.model, status, headers, without_key(data, self._key))
             completion = read_completion(data)
             if completion is None:
-                raise EndpointBadReplyError(self.base_url, *problem_of(self._without_key(data)))
+                raise EndpointBadReplyError(self.base_url, *problem_of(without_key(data, self._key)))
             used = self._used(completion, worst)
             return completion
         except EndpointError as error:
@@ -233,30 +231,6 @@ class Endpoint:
                     trust_env=urlsplit(self.base_url).hostname not in _LOCAL,
                 )
             return self._http
-
-    def _refusal(self, status: int, headers: Mapping[str, str], data: bytes) -> EndpointError:
-        """The error that a status stands for."""
-        url, reason = self.base_url, error_text(self._without_key(data))
-        error: EndpointError
-        if status in (401, 402, 403) or (status == 429 and is_quota(data)):
-            return EndpointAuthError(url, status, reason)
-        if status == 404 or 300 <= status < 400:
-            return EndpointNotFoundError(url, status, self.model, reason)
-        if status == 429:
-            error = EndpointBusyError(url, reason)
-        elif status >= 500 or status in (408, 409):
-            error = EndpointServerError(url, status, reason)
-        else:
-            return EndpointBadRequestError(url, status, reason)
-        error.retry_after_s = retry_after(headers.get("retry-after", ""))
-        return error
-
-    def _without_key(self, data: bytes) -> bytes:
-        """A body without the key: servers like to quote the one that they refuse."""
-        if not self._key:
-            return data
-        escaped = self._key.replace("/", "\\/")  # as some write JSON
-        return data.replace(self._key.encode(), b"***").replace(escaped.encode(), b"***")
 
     def _backoff(self, attempt: int) -> float:
         longest = min(self.backoff_s * 2.0**attempt, 30.0)

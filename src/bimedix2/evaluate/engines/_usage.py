@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from ._endpoint_errors import BudgetExceededError
-
-_TOKENS_PER_MESSAGE = 16  # roles and separators of a chat template, rounded up
-
-
-@dataclass(frozen=True)
-class Price:
-    """Price of a model, in any one currency.
-
-    Attributes:
-        prompt: per million tokens read.
-        completion: per million tokens written.
-        image_tokens: most tokens that one image can count for; only the budget's worst case uses it. 3,000 covers
-            GPT-4o (1,105) and LLaVA-NeXT (2,880) at the size that images are sent in; GPT-4o mini counts up to
-            48,000.
-    """
-
-    prompt: float
-    completion: float
-    image_tokens: int = 3000
-
-    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Cost of one call."""
-        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+from bimedix2.endpoint.errors import BudgetExceededError
+from bimedix2.endpoint.price import Price, most_tokens
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,7 +63,7 @@ class Ledger:
         """
         if self.price is None:
             return 0.0
-        prompt = sum(_most_tokens(message, self.price.image_tokens) for message in messages)
+        prompt = sum(most_tokens(message, self.price.image_tokens) for message in messages)
         return self.price.of(prompt, max_tokens)
 
     def reserve(self, worst: float) -> None:
@@ -110,12 +86,3 @@ class Ledger:
             self._reserved = max(0.0, self._reserved - worst)
             self._total += usage
             self._changed.notify_all()
-
-
-def _most_tokens(message: Mapping[str, Any], image_tokens: int) -> int:
-    content = message.get("content")
-    if not isinstance(content, list):
-        return _TOKENS_PER_MESSAGE + len(str(content or "").encode("utf-8", "replace"))
-    texts = [part for part in content if part.get("type") != "image_url"]
-    images = len(content) - len(texts)
-    return _TOKENS_PER_MESSAGE + images * image_tokens + len(json.dumps(texts, ensure_ascii=False).encode())

@@ -11,17 +11,18 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from bimedix2.endpoint.completion import Completion
+from bimedix2.endpoint.errors import BudgetExceededError, EndpointBadRequestError, EndpointError
+from bimedix2.endpoint.price import Price
 from bimedix2.errors import BiMediX2Error, ConfigError
 from bimedix2.evaluate.schema import Reply, RunStopped, Sample
 from bimedix2.evaluate.store import write_json
 from bimedix2.records.schema import Language
 
 from ._client import Endpoint
-from ._completion import Completion
-from ._endpoint_errors import BudgetExceededError, EndpointBadRequestError, EndpointError
 from ._images import MAX_SIDE, DataUrls
 from ._letters import label_logprobs
-from ._usage import Price, Usage
+from ._usage import Usage
 
 __all__ = ["BudgetExceededError", "Completion", "Endpoint", "EndpointEngine", "EndpointError", "Price", "Usage"]
 

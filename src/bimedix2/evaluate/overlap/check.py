@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from bimedix2.errors import ImageError
+from bimedix2.images.prints import Picture, PrintStore, Say
 from bimedix2.records.schema import Language
 
 from .images import KINDS, MAX_BITS, Match, match_images
 from .items import OTHER, Asked
-from .prints import Picture, PrintStore, Say
 from .questions import COVERED, GRAM, SIMILAR, Coverage, Near, nearest
 from .training import Held, Training
 

@@ -9,9 +9,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from bimedix2.errors import ImageError
-
-from .phash import FRAMES, correlation, distances
-from .prints import Picture, Print, PrintStore, Say, unpack
+from bimedix2.images.phash import FRAMES, correlation, distances
+from bimedix2.images.prints import Picture, Print, PrintStore, Say, unpack
 
 MAX_BITS = 8
 MIN_CORRELATION = 0.95

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bimedix2.evaluate.schema import Sample
+from bimedix2.images.prints import Picture
 from bimedix2.records.schema import ImageRef, Language, Record
-
-from .prints import Picture
-from .questions import canonical
+from bimedix2.text.canonical import canonical
 
 OTHER: dict[Language, Language] = {"en": "ar", "ar": "en"}
 

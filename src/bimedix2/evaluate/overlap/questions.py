@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from bimedix2.text import normalize_for_search
 
 Say = Callable[[str], None]
 SIMILAR = 0.6
@@ -19,18 +16,6 @@ independent Arabic translations 27 %, so a rewording escapes more often than not
 GRAM, COVERED = 8, 0.5
 """Tülu 3 (arXiv 2411.15124): an item is hit if training n-grams of 8 words cover more than half of its words."""
 _ASKED, _KNOWN, _SAY = 256, 16384, 2048
-
-
-def canonical(text: str) -> str:
-    """Search form of a text without its punctuation: what is equal here is the same question.
-
-    >>> canonical("هل القَلبُ متضخِّم؟")
-    'هل القلب متضخم'
-    >>> canonical("Is T2 > T1?")
-    'is t2 > t1'
-    """
-    plain = normalize_for_search(text)
-    return " ".join("".join(" " if unicodedata.category(c)[0] == "P" else c for c in plain).split())
 
 
 class Near(NamedTuple):

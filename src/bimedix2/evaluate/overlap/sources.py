@@ -13,12 +13,12 @@ from bimedix2.evaluate.runner import Notes, RunOptions, split_of
 from bimedix2.evaluate.schema import Sample, Task
 from bimedix2.evaluate.store import TaskFolder, read_lines, read_results
 from bimedix2.evaluate.tasks._files import translations
+from bimedix2.images.prints import Say
 from bimedix2.records import read_records
 from bimedix2.records.schema import Language
+from bimedix2.text.canonical import canonical
 
 from .items import OTHER, Asked, Item, record_items, sample_item
-from .prints import Say
-from .questions import canonical
 from .training import Training
 
 _SAY = 50_000

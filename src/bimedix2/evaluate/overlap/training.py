@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bimedix2.images.prints import Picture
 from bimedix2.records.schema import Language
 
 from .items import Item
-from .prints import Picture
 from .questions import Coverage
 
 

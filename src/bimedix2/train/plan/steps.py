@@ -108,6 +108,15 @@ def plan_stage(table: SampleTable, rows: Rows, recipe: Recipe, index: int) -> St
     return StagePlan(steps, ends, tally.cells())
 
 
+def plan_holdout(table: SampleTable, rows: Rows, recipe: Recipe) -> list[Pack]:
+    """Packs of the validation samples, the same at every validation."""
+    if not len(rows):
+        return []
+    uses = np.ones(len(rows), dtype=np.int64)
+    budget, images = recipe.pack_tokens, recipe.images_per_pack
+    return pack_epoch(table, rows, uses, budget=budget, images=images, seed=0, epoch=0)
+
+
 def _group(packs: Sequence[Pack], stage: StageRecipe) -> list[Step]:
     """Packs of each optimiser step: a number of packs, or as many as hold ``samples_per_step`` conversations."""
     if not stage.samples_per_step:

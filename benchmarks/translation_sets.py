@@ -1,0 +1,65 @@
+"""TICO-19 and the Arabic VQA-RAD as pairs, each in a half to tune on and a half to report.
+
+TICO-19 is halved by document, so that no document is on both sides; VQA-RAD by a hash of the English string, because
+its questions have no documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+TUNE, REPORT = 0, 1
+_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+
+class Row(NamedTuple):
+    """A pair as published."""
+
+    id: str
+    english: str
+    arabic: str
+
+
+def tico19(data: Path) -> list[Row]:
+    """All 3,071 pairs of TICO-19."""
+    rows = []
+    for unit in ET.parse(data / "tico19" / "all.en-ar.tmx").getroot().iter("tu"):
+        texts = {tuv.get(_LANG): "".join(segment.itertext()) for tuv in unit if (segment := tuv.find("seg")) is not None}
+        rows.append(Row(unit.get("tuid", ""), texts["en"], texts["ar"]))
+    return rows
+
+
+def vqa_rad_ar(data: Path, name: str = "train_ar.json") -> list[Row]:
+    """Questions and answers of VQA-RAD with their Arabic."""
+    loaded = json.loads((data / "vqa_rad_ar" / name).read_text(encoding="utf-8"))
+    return [
+        Row(f"{kind}:{at}", english, arabic)
+        for kind in ("questions", "answers")
+        for at, (english, arabic) in enumerate(loaded[kind].items())
+    ]
+
+
+def tico_half(rows: list[Row], half: int) -> list[Row]:
+    """The documents of a half: largest first, each to the half that is smaller so far."""
+    sizes = Counter(row.id.split(":")[0] for row in rows)
+    filled, place = [0, 0], {}
+    for document, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        place[document] = TUNE if filled[TUNE] <= filled[REPORT] else REPORT
+        filled[place[document]] += size
+    return [row for row in rows if place[row.id.split(":")[0]] == half]
+
+
+def vqa_half(rows: list[Row], half: int) -> list[Row]:
+    """Strings of a half, by a hash that ignores case and end marks."""
+
+    def of(english: str) -> int:
+        plain = re.sub(r"[\s?.]+$", "", english.lower().strip(" ?."))
+        return int(hashlib.sha256(plain.encode()).hexdigest(), 16) % 2
+
+    return [row for row in rows if of(row.english) == half]

@@ -1,0 +1,234 @@
+"""``bimedix2 data check``: translations against their sources."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from bimedix2.data.check import CheckResult, Context, PairRow
+    from bimedix2.data.check.rows import BadRow
+    from bimedix2.data.check.show import Summary
+    from bimedix2.records import Record
+
+_BATCH = 64  # pairs; the encoder is fastest from here on
+
+
+def check(
+    pairs: Annotated[
+        Path | None, typer.Option(help="JSON lines with id, source and translation; - reads standard input.")
+    ] = None,
+    records: Annotated[
+        Path | None, typer.Option(help="Records (.jsonl, .parquet): translations whose originals are in the same file.")
+    ] = None,
+    glossary: Annotated[
+        Path | None, typer.Option(help="Terms: CSV, TSV or JSON lines with english, arabic and kind.")
+    ] = None,
+    direction: Annotated[str, typer.Option(help="en-ar, ar-en, or auto: by the letters of every row.")] = "auto",
+    positions: Annotated[bool, typer.Option(help="Also compare upper/lower, anterior/posterior and the like.")] = False,
+    scorer: Annotated[
+        list[str] | None, typer.Option(help="A further scorer, package.module:name; may be repeated.")
+    ] = None,
+    least: Annotated[
+        list[str] | None, typer.Option("--min", help="NAME=FIGURE: fail pairs that a scorer puts below it.")
+    ] = None,
+    encoder: Annotated[bool, typer.Option(help="Use the sentence encoder of the check extra.")] = True,
+    quarantine: Annotated[Path | None, typer.Option(help="Also write bad rows there, with their reasons.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print a JSON line for every row.")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="In the report, show the rows that passed, too.")] = False,
+) -> None:
+    """Check translations between English and Arabic: numbers, units, negation, sides, drugs, options and more.
+
+    A row that cannot be read gets a line with its reason and stops nothing. The status is 0 when the run is complete,
+    whatever it found.
+
+    فحص الترجمات بين الإنجليزية والعربية: الأعداد والوحدات والنفي والجهات والأدوية والخيارات وغيرها. الصف الذي لا يُقرأ
+    يُذكر سببه ولا يوقف البقية.
+    """
+    from bimedix2.data.check.show import Summary
+    from bimedix2.errors import ConfigError
+
+    if (pairs is None) == (records is None):
+        raise ConfigError("Give either --pairs or --records.", "أعط أحد الخيارين --pairs أو --records.")
+    options = _options(glossary, direction, positions, encoder, scorer or [], least or [])
+    out = _Output(json_output, show_all, quarantine, Summary())
+    if pairs is not None:
+        _check_pairs(pairs, options, out)
+    elif records is not None:
+        _check_records(records, options, out)
+    out.end()
+
+
+def _options(
+    glossary: Path | None, direction: str, positions: bool, encoder: bool, scorers: list[str], least: list[str]
+) -> dict[str, Any]:
+    """Arguments of ``check_pairs``."""
+    from bimedix2.data.check import Glossary, UseScorer, has_use, load_scorer, read_glossary
+    from bimedix2.errors import ConfigError
+
+    if direction not in ("auto", "en-ar", "ar-en"):
+        raise ConfigError(
+            f"--direction {direction!r} is none of auto, en-ar, ar-en.",
+            f"القيمة {direction!r} للخيار --direction ليست auto ولا en-ar ولا ar-en.",
+        )
+    terms = read_glossary(glossary) if glossary else Glossary()
+    similarity = None
+    if encoder and has_use():
+        similarity = UseScorer()
+    elif encoder:
+        from ._terminal import tell
+
+        tell(
+            "No sentence encoder: 'mismatch' and 'cut' go by words and length. pip install 'bimedix2[check]' adds it.",
+            "لا يوجد مرمز جمل، فيعتمد mismatch وcut على الكلمات والطول. يضيفه pip install 'bimedix2[check]'.",
+        )
+    context = _context(terms, direction, positions)
+    loaded = [load_scorer(name) for name in scorers]
+    return {"context": context, "similarity": similarity, "scorers": loaded, "least": _limits(least)}
+
+
+def _context(terms: Any, direction: str, positions: bool) -> Context:
+    from bimedix2.data.check import Context
+
+    return Context(None if direction == "auto" else "ar" if direction == "ar-en" else "en", terms, positions)
+
+
+def _limits(least: list[str]) -> dict[str, float]:
+    from bimedix2.errors import ConfigError
+
+    limits = {}
+    for text in least:
+        name, _, figure = text.partition("=")
+        try:
+            limits[name] = float(figure)
+        except ValueError as error:
+            raise ConfigError(
+                f"--min {text!r} is not NAME=FIGURE, such as labse=0.8.",
+                f"القيمة {text!r} للخيار --min ليست بصيغة NAME=FIGURE مثل labse=0.8.",
+            ) from error
+    return limits
+
+
+class _Output:
+    """Lines on standard output, bad rows also in a file, a summary at the end."""
+
+    def __init__(self, as_json: bool, show_all: bool, quarantine: Path | None, summary: Summary) -> None:
+        from ._errors import message_language
+
+        self._json, self._all, self._summary = as_json, show_all, summary
+        self._language = message_language() or "en"
+        self._quarantine = quarantine.open("wb") if quarantine else None
+        self._tty = sys.stdout.isatty()
+        self._color = self._tty and "NO_COLOR" not in os.environ
+
+    def result(self, result: CheckResult, texts: list[tuple[str, str]]) -> None:
+        import msgspec
+
+        from bimedix2.data.check.show import pair_report
+
+        self._summary.add(result)
+        if self._json:
+            typer.echo(msgspec.json.encode(result).decode())
+        elif result.failed or self._all:
+            typer.echo(pair_report(result, texts, self._language, color=self._color, is_tty=self._tty))
+
+    def bad(self, row: BadRow) -> None:
+        import json
+
+        from ._terminal import tell
+
+        self._summary.bad += 1
+        about = {"row": row.number, "error": row.english, "error_ar": row.arabic}
+        if self._json:
+            line = {"id": row.id, "failed": ["malformed"], "scores": {}, "findings": [], **about}
+            typer.echo(json.dumps(line, ensure_ascii=False))
+        else:
+            tell(f"row {row.number}: {row.english}", f"الصف {row.number}: {row.arabic}")
+        if self._quarantine:
+            kept = {**about, "line": row.line.decode("utf-8", "backslashreplace")}
+            self._quarantine.write(json.dumps(kept, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
+            self._quarantine.flush()
+
+    def end(self) -> None:
+        from ._terminal import say
+
+        if self._quarantine:
+            self._quarantine.close()
+        say(self._summary.text(self._language)) if self._json else typer.echo(self._summary.text(self._language))
+
+
+def _lines(path: Path) -> AbstractContextManager[BinaryIO]:
+    """The file, or standard input for ``-``."""
+    from bimedix2.errors import ConfigError
+
+    if str(path) == "-":
+        return nullcontext(sys.stdin.buffer)
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}). Give a file of JSON lines.",
+            f"تعذرت قراءة {path}. أعط ملف JSON lines.",
+        ) from error
+
+
+def _check_pairs(path: Path, options: dict[str, Any], out: _Output) -> None:
+    from bimedix2.data.check.rows import read_pairs
+
+    with _lines(path) as lines:
+        rows = read_pairs(lines)
+        while batch := list(islice(rows, _BATCH)):
+            _check_batch(batch, options, out)
+
+
+def _check_batch(batch: list[PairRow | BadRow], options: dict[str, Any], out: _Output) -> None:
+    """Check the good rows together and tell of all in their order."""
+    from bimedix2.data.check import PairRow, check_pairs
+
+    results = iter(check_pairs([row for row in batch if isinstance(row, PairRow)], **options))
+    for row in batch:
+        if isinstance(row, PairRow):
+            out.result(next(results), [(row.source, row.translation)])
+        else:
+            out.bad(row)
+
+
+def _check_records(path: Path, options: dict[str, Any], out: _Output) -> None:
+    from bimedix2.data.check import check_record
+    from bimedix2.data.check.rows import BadRow
+
+    wanted = {record.parent for record in _read(path, None) if record.parent}
+    originals = {record.id: record for record in _read(path, None) if record.id in wanted}
+    for number, record in enumerate(_read(path, out), 1):
+        if record.parent is None:
+            continue
+        original = originals.get(record.parent)
+        if original is None:
+            problem = f"the original {record.parent!r} of {record.id!r} is not in the file"
+            problem_ar = f"الأصل {record.parent!r} للسجل {record.id!r} ليس في الملف"
+            out.bad(BadRow(number, record.id, problem, problem_ar, record.id.encode()))
+        elif original.turns[0].language != record.turns[0].language:
+            texts = [(one.text, other.text) for one, other in zip(original.turns, record.turns, strict=False)]
+            out.result(check_record(original, record, **options), texts)
+
+
+def _read(path: Path, out: _Output | None) -> Iterator[Record]:
+    """Records of a file; bad ones are told of where ``out`` is given, and left out."""
+    from bimedix2.data.check.rows import BadRow
+    from bimedix2.records import read_records
+
+    def note(error: Any) -> None:
+        if out is not None:
+            out.bad(BadRow(error.row, None, f"{error.field}: {error.problem}", f"{error.field}: {error.problem_ar}", b""))
+
+    found: Iterable[Record] = read_records(path, on_error=note)
+    yield from found

@@ -1,0 +1,1 @@
+"""Test items out of a training set, and near duplicates within it."""

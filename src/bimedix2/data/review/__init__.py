@@ -1,0 +1,1 @@
+"""Expert review of translations: queue, page, sampling, agreement, and the way of edits back into the data."""
