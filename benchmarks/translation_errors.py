@@ -72,14 +72,18 @@ _UNITS_AR = [
     ("يوم", "أسبوع"), ("يومًا", "شهرًا"), ("يوما", "شهرا"), ("أيام", "أسابيع"), ("أسبوع", "شهر"), ("أسابيع", "أيام"),
     ("أسبوعًا", "يومًا"), ("شهر", "يوم"), ("شهرًا", "يومًا"), ("أشهر", "أسابيع"), ("شهور", "أيام"), ("ساعة", "دقيقة"),
     ("ساعات", "دقائق"), ("دقيقة", "ساعة"), ("دقائق", "ساعات"), ("عامًا", "شهرًا"), ("سنة", "شهرا"), ("سنوات", "أشهر"),
-    ("أعوام", "أيام"), ("عاما", "شهرا"), ("درجة", "متر"), ("%", " سم"), ("٪", " ملغ"), ("بالمائة", "درجة"), ("في المائة", "يوم"),
-    ("في المئة", "يوم"), ("قدم", "ميل"), ("أقدام", "أميال"), ("نانومتر", "ميكرومتر"), ("طن", "كيلوغرام"), ("طنًا", "كيلوغراما"),
+    ("أعوام", "أيام"), ("عاما", "شهرا"), ("درجة", "متر"), ("%", " سم"), ("٪", " ملغ"), ("بالمائة", "درجة"),
+    ("في المائة", "يوم"),
+    ("في المئة", "يوم"), ("قدم", "ميل"), ("أقدام", "أميال"), ("نانومتر", "ميكرومتر"), ("طن", "كيلوغرام"),
+    ("طنًا", "كيلوغراما"),
     ("دولار", "يورو"), ("كجم", "جم"), ("لتر", "مل"), ("ثانية", "ساعة"),
 ]  # fmt: skip
 _UNITS_EN = [
-    ("mm", "cm"), ("cm", "mm"), ("mg", "g"), ("ml", "L"), ("meters", "kilometers"), ("metres", "kilometres"), ("km", "m"),
+    ("mm", "cm"), ("cm", "mm"), ("mg", "g"), ("ml", "L"), ("meters", "kilometers"), ("metres", "kilometres"),
+    ("km", "m"),
     ("days", "weeks"), ("day", "month"), ("weeks", "days"), ("week", "month"), ("months", "days"), ("hours", "minutes"),
-    ("hour", "minute"), ("minutes", "hours"), ("years", "months"), ("year", "month"), ("%", " mm"), ("degrees", "meters"),
+    ("hour", "minute"), ("minutes", "hours"), ("years", "months"), ("year", "month"), ("%", " mm"),
+    ("degrees", "meters"),
     ("feet", "miles"), ("nm", "mm"), ("tons", "grams"), ("tonnes", "grams"), ("percent", "days"), ("kg", "g"),
     ("seconds", "hours"),
 ]  # fmt: skip
@@ -90,8 +94,7 @@ def unit_changed(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> str |
     spots = []
     for old, new in _UNITS_AR if pair.arabic_target else _UNITS_EN:
         gap = r"(?<=[0-9٠-٩])(\s?-?)" if old not in "%٪" else r"(?<=[0-9٠-٩])()"
-        for match in re.finditer(rf"{gap}{re.escape(old)}(?!\w)", pair.translation):
-            spots.append((match, new))
+        spots += [(match, new) for match in re.finditer(rf"{gap}{re.escape(old)}(?!\w)", pair.translation)]
     if not spots:
         return None
     match, new = rng.choice(spots)
@@ -104,7 +107,8 @@ _PARTICLE_AR = re.compile(
 _DENIES_EN = re.compile(
     r"\b(?:no|not|never|none|nor|neither|cannot|without|nothing|lack\w*|absen\w+|fail\w*|abnormal\w*|\w+n['’]t|\w+less"
     r"|(?:un(?!der|it|ion|iv|til|iq|less|to)|non|in(?:ab|ac|ad|app|cap|com|con|cor|dir|eff|freq|sig|suff|val|tol)|im(?:poss|prop)"
-    r"|asympt|ir(?:reg|rel|resp))\w*)\b", re.IGNORECASE,
+    r"|asympt|ir(?:reg|rel|resp))\w*)\b",
+    re.IGNORECASE,
 )
 _NOT_DROPPED_AR = re.compile(
     r"^(?:و|ف)?(?:لا\s+(?:[يتن]زال|سيما|بد\b|شك|محالة|غنى|[يت]قتصر|إرادي|[يت]قل|[يت]تجاوز)|لم\s+[يت]زل|ليست?\s+(?:فقط|فحسب)"
@@ -166,7 +170,8 @@ def negation_flipped(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> s
         return _drop(text, spots, rng)
     table = [
         ("abnormal", "normal"), ("negative", "positive"), ("asymptomatic", "symptomatic"), ("absence", "presence"),
-        ("absent", "present"), ("unable", "able"), ("unlikely", "likely"), ("unknown", "known"), ("impossible", "possible"),
+        ("absent", "present"), ("unable", "able"), ("unlikely", "likely"), ("unknown", "known"),
+        ("impossible", "possible"),
         ("lack", "presence"), ("unclear", "clear"), ("uncommon", "common"), ("abnormality", "normality"),
         ("abnormalities", "normal findings"), ("insufficient", "sufficient"),
     ]  # fmt: skip
@@ -186,7 +191,9 @@ def _flip_table(arabic: bool) -> dict[str, str]:
 def _side_spots(pair: Pair) -> list[re.Match[str]]:
     table = _flip_table(pair.arabic_target)
     words = "|".join(sorted(table, key=len, reverse=True))
-    found = re.finditer(rf"(?<!\w)(?:[وفبلك]?)({words})(?!\w)" if pair.arabic_target else rf"\b({words})\b", pair.translation)
+    found = re.finditer(
+        rf"(?<!\w)(?:[وفبلك]?)({words})(?!\w)" if pair.arabic_target else rf"\b({words})\b", pair.translation
+    )
     other = r"\b(?:left|right)\b" if pair.arabic_target else r"(?:يمين|أيمن|يمنى|يسار|أيسر|يسرى)"
     return list(found) if re.search(other, pair.source, re.IGNORECASE) else []
 
@@ -209,14 +216,20 @@ def all_sides_flipped(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> 
 
 
 _DRUGS = {
-    "hydroxychloroquine": "هيدروكسي كلوروكين|الهيدروكسي كلوروكين|هيدروكسيكلوروكوين|الهيدروكسيكلوروكوين", "chloroquine": "كلوروكين|الكلوروكين|كلوروكوين|الكلوروكوين",
-    "remdesivir": "ريمديسيفير|الريمديسيفير|ريمدسيفير", "lopinavir": "لوبينافير|اللوبينافير", "ritonavir": "ريتونافير|الريتونافير",
-    "ibuprofen": "إيبوبروفين|الإيبوبروفين|ايبوبروفين", "paracetamol": "باراسيتامول|الباراسيتامول", "azithromycin": "أزيثرومايسين|الأزيثرومايسين|أزيثروميسين|أزيثروميسين",
-    "tocilizumab": "توسيليزوماب|التوسيليزوماب", "favipiravir": "فافيبيرافير|الفافيبيرافير", "oseltamivir": "أوسيلتاميفير|الأوسيلتاميفير",
-    "ribavirin": "ريبافيرين|الريبافيرين", "insulin": "أنسولين|إنسولين|الأنسولين|الإنسولين", "aspirin": "أسبرين|الأسبرين",
-    "gadolinium": "غادولينيوم|الغادولينيوم|جادولينيوم", "heparin": "هيبارين|الهيبارين",
+    "hydroxychloroquine": "هيدروكسي كلوروكين|هيدروكسيكلوروكوين", "chloroquine": "كلوروكين|كلوروكوين",
+    "remdesivir": "ريمديسيفير|ريمدسيفير", "lopinavir": "لوبينافير", "ritonavir": "ريتونافير",
+    "ibuprofen": "إيبوبروفين|ايبوبروفين", "paracetamol": "باراسيتامول", "tocilizumab": "توسيليزوماب",
+    "azithromycin": "أزيثرومايسين|أزيثروميسين", "favipiravir": "فافيبيرافير", "oseltamivir": "أوسيلتاميفير",
+    "ribavirin": "ريبافيرين", "insulin": "أنسولين|إنسولين", "aspirin": "أسبرين",
+    "gadolinium": "غادولينيوم|جادولينيوم", "heparin": "هيبارين",
 }  # fmt: skip
-_NEW_DRUGS = {"warfarin": "وارفارين", "metformin": "ميتفورمين", "digoxin": "ديجوكسين", "tamoxifen": "تاموكسيفين", "morphine": "مورفين"}
+_NEW_DRUGS = {
+    "warfarin": "وارفارين",
+    "metformin": "ميتفورمين",
+    "digoxin": "ديجوكسين",
+    "tamoxifen": "تاموكسيفين",
+    "morphine": "مورفين",
+}
 
 
 def drug_swapped(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> str | None:
@@ -226,11 +239,15 @@ def drug_swapped(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> str |
         forms = arabic if pair.arabic_target else english
         other = english if pair.arabic_target else arabic
         if re.search(other, pair.source, re.IGNORECASE):
-            spots += list(re.finditer(rf"(?<!\w)(?:[وفبلك]?)({forms})(?!\w)", pair.translation, re.IGNORECASE))
+            spots += list(re.finditer(rf"(?<!\w)(?:[وفبلك]?)(?:ال)?({forms})(?!\w)", pair.translation, re.IGNORECASE))
     if not spots:
         return None
     match, (english, arabic) = rng.choice(spots), rng.choice(sorted(_NEW_DRUGS.items()))
-    return pair.translation[: match.start(1)] + (arabic if pair.arabic_target else english) + pair.translation[match.end(1) :]
+    return (
+        pair.translation[: match.start(1)]
+        + (arabic if pair.arabic_target else english)
+        + pair.translation[match.end(1) :]
+    )
 
 
 def untranslated(pair: Pair, rng: random.Random, pairs: Sequence[Pair]) -> str | None:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 from sklearn.linear_model import LogisticRegression
-from translation_errors import Pair, cut_half, other_sentence
-from translation_sets import TUNE, Row, tico19, tico_half, vqa_half, vqa_rad_ar
 
 from bimedix2.data.check import Context, UseScorer, lexicon, meaning
+from translation_errors import Pair, cut_half, other_sentence
+from translation_sets import TUNE, Row, tico19, tico_half, tico_terms, vqa_half, vqa_rad_ar
 
 WORDS = Path(__file__).parents[1] / "src/bimedix2/data/check/words"
 LEAST = 0.08  # probability of an entry
@@ -51,8 +51,8 @@ def model_1(rows: list[Row], rounds: int = 6) -> Table:
 def write_lexicon(table: Table) -> int:
     """Entries of at least ``LEAST``, and the cache of the checks emptied."""
     lines = [
-        "# English stem, tab, Arabic stems. Learned from the tuning halves of TICO-19 (CC0) and of VQA-RAD's Arabic (CC0)",
-        "# by benchmarks/translation_lexicon.py; written by no hand and checked by none.",
+        "# English stem, tab, Arabic stems. Learned by benchmarks/translation_lexicon.py from the tuning halves of TICO-19",
+        "# (CC0) and of VQA-RAD's Arabic (CC0) and from TICO-19's terms; written by no hand and checked by none.",
     ]
     for word in sorted(table):
         forms = [f for f, p in sorted(table[word].items(), key=lambda x: (-x[1], x[0])) if p > LEAST]
@@ -79,51 +79,71 @@ def measured(pairs: list[Pair], texts: list[str], scorer: UseScorer) -> list[mea
 
 
 def without_encoder(m: meaning.Meaning) -> meaning.Meaning:
+    """The same without the two cosines."""
     return meaning.Meaning(None, None, m.english, m.arabic, m.ratio, m.size, m.words)
 
 
-def fit(good: list[list[float]], bad: list[list[float]], alarms: float, rows: list[int]) -> tuple[dict[str, object], float]:
-    """A logistic model, and the threshold at which each set of clean pairs has at most ``alarms`` alarms."""
+def fit(
+    good: list[list[float]], bad: list[list[float]], alarms: float, sets: list[str]
+) -> tuple[dict[str, object], dict[str, float]]:
+    """A logistic model, and for short and long strings the threshold at which a clean set has ``alarms`` alarms."""
     x = np.array(good + bad)
     y = np.r_[np.zeros(len(good)), np.ones(len(bad))]
     model = LogisticRegression(C=10, max_iter=5000).fit(x, y)
     clean = model.predict_proba(np.array(good))[:, 1]
-    sets = np.array(rows)
-    limit = max(float(np.quantile(clean[sets == s], 1 - alarms)) for s in set(rows))
-    caught = float((model.predict_proba(np.array(bad))[:, 1] > limit).mean())
-    print(f"  threshold {limit:.3f}, caught {caught:.4f} of {len(bad)}")
-    return {"bias": round(float(model.intercept_[0]), 4), "weights": [round(float(w), 4) for w in model.coef_[0]]}, limit
+    kinds = np.array(sets)
+    limits = {}
+    for end in ("", "_short"):
+        asked = [k for k in sorted(set(sets)) if k.endswith("short") == bool(end) and (kinds == k).sum() > 100]
+        if asked:
+            limits[end] = max(float(np.quantile(clean[kinds == k], 1 - alarms)) for k in asked)
+        print("  ", end or "long", {k: round(float(np.quantile(clean[kinds == k], 1 - alarms)), 3) for k in asked})
+    caught = float((model.predict_proba(np.array(bad))[:, 1] > limits[""]).mean())
+    print(f"  caught {caught:.4f} of {len(bad)} at {limits['']:.3f}")
+    return {
+        "bias": round(float(model.intercept_[0]), 4),
+        "weights": [round(float(w), 4) for w in model.coef_[0]],
+    }, limits
 
 
 def main() -> None:
+    """Run from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     data: Path = parser.parse_args().data
-    sets = [tico_half(tico19(data), TUNE), vqa_half(vqa_rad_ar(data), TUNE)]
+    sets = [tico_half(tico19(data), TUNE), vqa_half(vqa_rad_ar(data), TUNE), tico_terms(data)]
     rng = random.Random(11)
     scorer = UseScorer()
-    rows: dict[str, list[tuple[list[float], int]]] = defaultdict(list)
+    rows: dict[tuple[str, str], list[tuple[list[float], str]]] = defaultdict(list)
     folds = {row: rng.random() < 0.5 for one in sets for row in one}
     for fold in (True, False):
         write_lexicon(model_1([row for row, of in folds.items() if of == fold]))
         for at, one in enumerate(sets):
             for arabic in (True, False):
-                held = [row for row in one if folds[row] != fold]
-                pairs = [Pair(r.id, r.english, r.arabic, True) if arabic else Pair(r.id, r.arabic, r.english, False) for r in held]
+                held = [row for row in one if folds[row] != fold and row.english.strip() and row.arabic.strip()]
+                pairs = [
+                    Pair(r.id, r.english, r.arabic, True) if arabic else Pair(r.id, r.arabic, r.english, False)
+                    for r in held
+                ]
                 collect(rows, pairs, at, scorer, rng)
     report: dict[str, object] = {}
     limits: dict[str, float] = {}
     for model in ("mismatch", "mismatch_words", "cut", "cut_words", "cut_english", "cut_words_english"):
         print(model)
-        good, bad = rows[model, "good"], rows[model, "bad"]  # type: ignore[index]
+        good, bad = rows[model, "good"], rows[model, "bad"]
         name = model.removesuffix("_english")
-        report[model], limit = fit([f for f, _ in good], [f for f, _ in bad], CLEAN_ALARMS[name], [s for _, s in good])
-        limits[name] = round(max(limit, limits.get(name, 0.0)), 4)
+        report[model], found = fit([f for f, _ in good], [f for f, _ in bad], CLEAN_ALARMS[name], [s for _, s in good])
+        for end, limit in found.items():
+            limits[name + end] = round(max(limit, limits.get(name + end, 0.0)), 4)
     entries = write_lexicon(model_1([row for one in sets for row in one]))
     head = "# Logistic models of meaning.py, fitted by benchmarks/translation_lexicon.py on the tuning halves.\n"
     text = yaml.safe_dump({**report, "thresholds": limits}, sort_keys=False, default_flow_style=None, width=110)
     (WORDS / "weights.yaml").write_text(head + text, encoding="utf-8")
     print(f"{entries} words; thresholds {limits}")
+
+
+def _set(at: int, m: meaning.Meaning) -> str:
+    return f"{at} {'short' if m.words <= meaning.SHORT else 'long'}"
 
 
 def collect(rows: dict, pairs: list[Pair], at: int, scorer: UseScorer, rng: random.Random) -> None:  # type: ignore[type-arg]
@@ -132,14 +152,20 @@ def collect(rows: dict, pairs: list[Pair], at: int, scorer: UseScorer, rng: rand
     clean = measured(pairs, [p.translation for p in pairs], scorer)
     wrong = measured(pairs, [other_sentence(p, rng, pairs) or "" for p in pairs], scorer)
     for kind, found in (("good", clean), ("bad", wrong)):
-        rows["mismatch", kind] += [(meaning.mismatch_features(m), at) for m in found]
-        rows["mismatch_words", kind] += [(meaning.mismatch_features(without_encoder(m)), at) for m in found]
-    able = [(p, m, cut) for p, m in zip(pairs, clean, strict=True) if (cut := cut_half(p, rng, pairs)) and m.halves is not None]
+        rows["mismatch", kind] += [(meaning.mismatch_features(m), _set(at, m)) for m in found]
+        rows["mismatch_words", kind] += [(meaning.mismatch_features(without_encoder(m)), _set(at, m)) for m in found]
+    able = [
+        (p, m, cut)
+        for p, m in zip(pairs, clean, strict=True)
+        if (cut := cut_half(p, rng, pairs)) and m.halves is not None
+    ]
     halved = measured([p for p, _, _ in able], [cut for _, _, cut in able], scorer)
     end = "" if arabic else "_english"
     for kind, found in (("good", [m for _, m, _ in able]), ("bad", halved)):
-        rows["cut" + end, kind] += [(meaning.cut_features(m, arabic), at) for m in found]
-        rows["cut_words" + end, kind] += [(meaning.cut_features(without_encoder(m), arabic), at) for m in found]
+        rows["cut" + end, kind] += [(meaning.cut_features(m, arabic), f"{at} long") for m in found]
+        rows["cut_words" + end, kind] += [
+            (meaning.cut_features(without_encoder(m), arabic), f"{at} long") for m in found
+        ]
 
 
 if __name__ == "__main__":

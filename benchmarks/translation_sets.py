@@ -6,6 +6,7 @@ its questions have no documents.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import re
@@ -30,7 +31,9 @@ def tico19(data: Path) -> list[Row]:
     """All 3,071 pairs of TICO-19."""
     rows = []
     for unit in ET.parse(data / "tico19" / "all.en-ar.tmx").getroot().iter("tu"):
-        texts = {tuv.get(_LANG): "".join(segment.itertext()) for tuv in unit if (segment := tuv.find("seg")) is not None}
+        texts = {
+            tuv.get(_LANG): "".join(segment.itertext()) for tuv in unit if (segment := tuv.find("seg")) is not None
+        }
         rows.append(Row(unit.get("tuid", ""), texts["en"], texts["ar"]))
     return rows
 
@@ -43,6 +46,21 @@ def vqa_rad_ar(data: Path, name: str = "train_ar.json") -> list[Row]:
         for kind in ("questions", "answers")
         for at, (english, arabic) in enumerate(loaded[kind].items())
     ]
+
+
+def tico_terms(data: Path) -> list[Row]:
+    """TICO-19's terminologies without the search phrases about COVID itself; a part of no half, to learn from."""
+    rows: list[Row] = []
+    for name in ("f_en-ar_AR.csv", "g_en_ar.csv"):
+        with (data / "tico19" / name).open(encoding="utf-8-sig", newline="") as file:
+            rows += [
+                Row(
+                    f"{name}:{row['stringID' if 'stringID' in row else 'id']}", row["sourceString"], row["targetString"]
+                )
+                for row in csv.DictReader(file)
+                if "covid" not in row["sourceString"].lower()
+            ]
+    return rows
 
 
 def tico_half(rows: list[Row], half: int) -> list[Row]:

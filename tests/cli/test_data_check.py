@@ -21,7 +21,8 @@ ORIGINAL = record("r", ["Is there a left effusion?", "No."], "en")
 
 
 LINES: list[Any] = [
-    b'\xef\xbb\xbf{"id": "1", "source": "Give 5 mg.", "translation": "\xd8\xa3\xd8\xb9\xd8\xb7 50 \xd9\x85\xd9\x84\xd8\xba."}',
+    b"\xef\xbb\xbf"
+    + json.dumps({"id": "1", "source": "Give 5 mg of the drug.", "translation": "أعط 50 ملغ من الدواء."}).encode(),
     b"not json",
     b'{"id": "2", "source": "x"}',
     b'{"id": "3", "source": 7, "translation": "x"}',

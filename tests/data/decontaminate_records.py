@@ -14,7 +14,10 @@ VIGNETTE = (
     "A 54-year-old man comes to the clinic because of crushing chest pain that began two hours ago while he was "
     "shovelling snow in front of his house."
 )
-VIGNETTE_AR = "يراجع رجل عمره 54 عاما العيادة بسبب ألم ضاغط في الصدر بدأ قبل ساعتين بينما كان يجرف الثلج أمام منزله في الصباح الباكر"
+VIGNETTE_AR = (
+    "يراجع رجل عمره 54 عاما العيادة بسبب ألم ضاغط في الصدر بدأ قبل ساعتين بينما كان يجرف الثلج أمام منزله "
+    "في الصباح الباكر"
+)
 
 
 def made(record_id: str, question: str, answer: str = "Yes", language: str = "en", **fields: Any) -> Record:

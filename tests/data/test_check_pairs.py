@@ -28,7 +28,10 @@ def test_a_good_pair_passes_in_both_directions(encoder: UseScorer | None) -> Non
 
 def test_failed_names_each_check_once_and_the_scores_stay_in_bounds(encoder: UseScorer | None) -> None:
     result = check_pair(
-        "b", "No fracture, no dislocation; give 5 mg.", "يوجد كسر وخلع في الجانب الأيسر؛ أعط 50 ملغ.", similarity=encoder
+        "b",
+        "No fracture, no dislocation; give 5 mg.",
+        "يوجد كسر وخلع في الجانب الأيسر؛ أعط 50 ملغ.",
+        similarity=encoder,
     )
     assert {"numbers", "negation", "laterality"} <= set(result.failed)
     assert len(result.failed) == len(set(result.failed))

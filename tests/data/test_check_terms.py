@@ -57,7 +57,12 @@ def test_lost_and_exchanged_drugs_fail(english: str, arabic: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "arabic"),
-    [("metformin", "ميتفورمين"), ("gabapentin", "غابابنتين"), ("gabapentin", "جابابنتين"), ("vancomycin", "فانكومايسين")],
+    [
+        ("metformin", "ميتفورمين"),
+        ("gabapentin", "غابابنتين"),
+        ("gabapentin", "جابابنتين"),
+        ("vancomycin", "فانكومايسين"),
+    ],
 )
 def test_spellings_of_one_name_sound_alike(name: str, arabic: str) -> None:
     assert likeness(name, arabic) >= 0.9
@@ -98,7 +103,8 @@ def test_lost_and_exchanged_abbreviations_fail(english: str, arabic: str) -> Non
 def test_the_users_glossary_adds_terms_drugs_and_abbreviations(tmp_path: Path) -> None:
     path = tmp_path / "glossary.csv"
     path.write_text(
-        "english,arabic,kind\npneumothorax,استرواح الصدر|استرواح صدري,term\nPanadol,بنادول,drug\nRSC,مركز البحوث,abbreviation\n",
+        "english,arabic,kind\npneumothorax,استرواح الصدر|استرواح صدري,term\nPanadol,بنادول,drug\n"
+        "RSC,مركز البحوث,abbreviation\n",
         encoding="utf-8",
     )
     glossary = read_glossary(path)

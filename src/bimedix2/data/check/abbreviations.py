@@ -86,7 +86,9 @@ def check_abbreviations(source: str, translation: str, context: Context) -> list
     return found
 
 
-def _at(pair: Sides, texts: tuple[str, str], english: tuple[Span, ...] | list[Span], arabic: tuple[Span, ...] | list[Span]) -> Finding:
+def _at(
+    pair: Sides, texts: tuple[str, str], english: tuple[Span, ...] | list[Span], arabic: tuple[Span, ...] | list[Span]
+) -> Finding:
     """A finding whose places are offsets in the texts as written."""
     source, translation = (english, arabic) if pair.source_is_english else (arabic, english)
     return Finding(

@@ -16,7 +16,7 @@ _LONE = re.compile(r"(?<![^\s(])(?:[0-9٠-٩]{1,3}|[A-Za-z]|[\u0621-\u064a]ـ?)\
 
 
 def unbalanced(text: str) -> list[Span]:
-    """Places of marks without a partner. A bracket that a line break leaves open counts; so does one of another kind."""
+    """Places of marks without a partner; one closed by another kind counts as such."""
     lone = {at for match in _LONE.finditer(text) if "(" not in match.group()[:-1] for at in [match.end() - 1]}
     stack: list[tuple[str, int]] = []
     wrong: list[Span] = []

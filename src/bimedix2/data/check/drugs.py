@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 from .finding import Context, Finding, Sides, sides
 from .fold import Span
-from .word_lists import arabic_words, folded, load_words
 from .transliterate import likeness
+from .word_lists import arabic_words, folded, load_words
 
 NAME = "drugs"
 _ALIKE = 0.75  # of the consonants; different drugs of one class (lopinavir, ritonavir) stay below
@@ -54,7 +55,7 @@ def _candidates(text: str) -> list[tuple[str, Span]]:
     """Arabic words, also two and two joined: هيدروكسي كلوروكين."""
     words = [(m.group(), m.span()) for m in _ARABIC_WORD.finditer(text)]
     plain = [(_ARTICLE.sub("", word) if len(word) > 5 else word, span) for word, span in words]
-    pairs = [(a + b, (one[0], two[1])) for (a, one), (b, two) in zip(plain, plain[1:], strict=False)]
+    pairs = [(a + b, (one[0], two[1])) for (a, one), (b, two) in pairwise(plain)]
     return plain + words + pairs
 
 

@@ -82,7 +82,9 @@ def _differences(pair: Sides, english: list[Side], arabic: list[Side]) -> list[F
     for side in ("left", "right"):
         other = "right" if side == "left" else "left"
         mine, theirs = _spans(english, side), _spans(arabic, side)
-        if mine and not theirs or (len(mine) > len(theirs) and len(_spans(arabic, other)) > len(_spans(english, other))):
+        if (mine and not theirs) or (
+            len(mine) > len(theirs) and len(_spans(arabic, other)) > len(_spans(english, other))
+        ):
             texts = f"'{side}' has no counterpart in Arabic.", f"«{_ARABIC[side]}» بلا مقابل في النص العربي."
             found.append(pair.finding(NAME, "critical", texts, mine, _spans(arabic, other)))
         elif theirs and not mine:

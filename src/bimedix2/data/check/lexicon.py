@@ -19,11 +19,12 @@ _WORD_EN = re.compile(r"[a-z]+")
 _WORD_AR = re.compile(r"[\u0621-\u064a]+|[a-z]+")
 _ARTICLE = re.compile(r"(?:[وف])?(?:[بلك])?(?:ال|لل)(?=\w{2})")
 _ENDING = re.compile(r"(?:ها|هم|ات|ين|ون|ان|يه|ه|ا)$")
-_SKIPPED_EN = frozenset(
-    "a an the of is are was were be to in on at for and or this that these those it its as by from with do does did has "
-    "have had i you your he she they we can could will would should may might been being if than then so".split()
+_STOPS_EN = (
+    "a an the of is are was were be to in on at for and or this that these those it its as by from with do does did "
+    "has have had i you your he she they we can could will would should may might been being if than then so"
 )
-_SKIPPED_AR = frozenset("في من علي الي عن هذه هذا التي الذي هو هي ان او ام مع كان كانت قد تم ذلك تلك".split())
+_STOPS_AR = "في من علي الي عن هذه هذا التي الذي هو هي ان او ام مع كان كانت قد تم ذلك تلك"
+_SKIPPED_EN, _SKIPPED_AR = frozenset(_STOPS_EN.split()), frozenset(_STOPS_AR.split())
 
 
 def english_stems(text: str) -> list[str]:
@@ -34,7 +35,7 @@ def english_stems(text: str) -> list[str]:
             continue
         for ending, new in (("ies", "y"), ("sses", "ss"), ("es", "e"), ("s", "")):
             if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith(("ss", "us", "is")):
-                word = word[: -len(ending)] + new  # noqa: PLW2901
+                word = word[: -len(ending)] + new
                 break
         stems.append(word)
     return stems
@@ -47,10 +48,8 @@ def arabic_stems(text: str) -> list[str]:
         if word in _SKIPPED_AR:
             continue
         article = _ARTICLE.match(word)
-        if article:
-            core = word[article.end() :]
-        else:
-            core = word[1:] if len(word) > 4 and word[0] in "وب" else word
+        start = article.end() if article else int(len(word) > 4 and word[0] in "وب")
+        core = word[start:]
         if len(core) > 4:
             core = _ENDING.sub("", core)
         elif len(core) > 3:

@@ -51,12 +51,19 @@ def _english() -> re.Pattern[str]:
     )
 
 
+# لا … إلا, "only", but not لا … إلا إذا, "unless".
+_ONLY = (
+    r"(?<!\w)[وف]?(?:لا|لم|لن|ليس|ليست|بعدم|عدم)\s[^.؟!؛\n]{1,70}?(?<!\w)(?:الا|سوي)(?!\w)"
+    r"(?! (?:ان|اذا|بعد|في حال|عند))"
+)
+
+
 @lru_cache(maxsize=1)
 def _arabic() -> re.Pattern[str]:
     words = load_words("negation")["arabic"]
     grouped = [form for group in load_words("negation")["groups"] for form in group["ar"]]
     return re.compile(
-        rf"(?P<only>(?<!\w)[وف]?(?:لا|لم|لن|ليس|ليست|بعدم|عدم)\s[^.؟!؛\n]{{1,70}}?(?<!\w)(?:الا|سوي)(?!\w)(?! (?:ان|اذا|بعد|في حال|عند)))"
+        rf"(?P<only>{_ONLY})"
         rf"|(?P<idiom>{arabic_words(words['idioms'])})"
         rf"|(?P<strong>(?!كلا(?!\w)){arabic_words(words['strong'])})"
         rf"|(?P<firm>{arabic_words(words['firm'])})"

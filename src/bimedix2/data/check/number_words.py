@@ -31,18 +31,19 @@ class Number:
     kind: Kind
 
 
-_EN_UNITS = {
-    w: v for v, w in enumerate(
-        ("zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-         "seventeen eighteen nineteen").split())
-}  # fmt: skip
-_EN_TENS = {w: 10 * v for v, w in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)}
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ORDINALS = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth "
+    "sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+_EN_UNITS = {word: value for value, word in enumerate(_UNITS.split())}
+_EN_TENS = {word: 10 * value for value, word in enumerate(_TENS.split(), 2)}
 EN_SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-_EN_ORDINALS = {
-    w: v for v, w in enumerate(
-        ("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth "
-         "fifteenth sixteenth seventeenth eighteenth nineteenth twentieth").split(), 1)
-}  # fmt: skip
+_EN_ORDINALS = {word: value for value, word in enumerate(_ORDINALS.split(), 1)}
 _EN_LOOSE = {
     "once": (1,), "twice": (2,), "thrice": (3,), "both": (2,), "pair": (2,), "couple": (2,), "double": (2,),
     "half": (0.5, 50, 1, 2), "quarter": (0.25, 25, 1, 4), "halves": (0.5,), "triple": (3,), "dozen": (12, 10),
@@ -57,7 +58,8 @@ _EN_CARDINAL = re.compile(
 )
 _EN_OTHER = re.compile(rf"\b(?:{'|'.join(sorted([*_EN_ORDINALS, *_EN_LOOSE], key=len, reverse=True))})\b")
 _ROMAN = re.compile(r"(?<![A-Za-z.])(?:I{1,3}|IV|VI{0,3}|IX|XI{0,2}|X)(?![A-Za-z'’]|\.[A-Za-z])")
-_ROMAN_VALUES = dict(zip("I II III IV V VI VII VIII IX X XI XII".split(), range(1, 13), strict=True))
+_ROMANS = "I II III IV V VI VII VIII IX X XI XII"
+_ROMAN_VALUES = {roman: value for value, roman in enumerate(_ROMANS.split(), 1)}
 
 # Months are figures in some dates and words in others. "may" and "march" are words of their own without a figure.
 MONTHS_EN = {
@@ -95,10 +97,7 @@ def _read_english(words: list[str]) -> list[float]:
                 total, current = total + (current or 1) * scale, 0.0
             last, open_run = scale, True
             continue
-        if word in ("a", "an"):
-            value = 1.0
-        else:
-            value = float(_EN_UNITS.get(word, _EN_TENS.get(word, 0)))
+        value = 1.0 if word in ("a", "an") else float(_EN_UNITS.get(word, _EN_TENS.get(word, 0)))
         fits = not open_run or (last >= 100 and value < last) or (20 <= last <= 90 and 0 < value < 10)
         if not fits:
             done.append(total + current)
@@ -151,7 +150,9 @@ _AR_TENS = {
 }
 _AR_HUNDREDS = {
     stem + hundred: 100.0 * v
-    for v, stem in ((1, ""), (3, "ثلاث"), (4, "اربع"), (5, "خمس"), (6, "ست"), (7, "سبع"), (8, "ثمان"), (8, "ثماني"), (9, "تسع"))
+    for v, stem in (
+        (1, ""), (3, "ثلاث"), (4, "اربع"), (5, "خمس"), (6, "ست"), (7, "سبع"), (8, "ثمان"), (8, "ثماني"), (9, "تسع")
+    )
     for hundred in ("مئه", "مائه", "ميه")
 } | dict.fromkeys(("مئتان", "مئتين", "مائتان", "مائتين", "مئتا", "مئتي", "مائتي"), 200.0)  # fmt: skip
 AR_SCALES = {

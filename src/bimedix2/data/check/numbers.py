@@ -137,6 +137,33 @@ def _changed_codes(pair: Sides) -> list[tuple[int, int]]:
     ]
 
 
+_DANGLING = re.compile(r"(?<=[^\W\d_])-(?!\s?[\w-])|(?<=[^\W\d_])-(?=\s[^\W\d_])")
+_NAMED = re.compile(r"[^\W\d_]-\s?\d")  # COVID-19
+
+
+def _lone(code: str, here: str, there: str) -> list[tuple[int, int]]:
+    """Places in ``there`` of the bare letters of a code of ``here``, which has the code alone."""
+    letters = re.match(r"[a-z]+", code)
+    if not letters or code in there:
+        return []
+    alone = re.compile(rf"(?<![a-z0-9-]){letters[0]}(?![a-z0-9-])")
+    return [] if alone.search(here) else [match.span() for match in alone.finditer(there)]
+
+
+def _lost_figures(pair: Sides) -> list[Finding]:
+    """Names that lost their figure: T for T2, كوفيد- for COVID-19."""
+    texts = pair.english.text, pair.arabic.text
+    for at, here in enumerate(texts):
+        there = texts[1 - at]
+        spans = [span for code in dict.fromkeys(_CODE.findall(here)) for span in _lone(code, here, there)]
+        if len(_NAMED.findall(here)) > len(_NAMED.findall(there)):
+            spans += [match.span() for match in _DANGLING.finditer(there)]
+        if spans:
+            text = "A name lost its figure.", "اسم فقد رقمه."
+            return [pair.finding(NAME, "critical", text, *((spans, ()) if at else ((), spans)))]
+    return []
+
+
 def _text(number: Number, folded: Folded) -> str:
     start, end = folded.span(number.start, number.end)
     return folded.original[start:end]
@@ -157,13 +184,11 @@ def _report(pair: Sides, left: list[Number], right: list[Number]) -> Finding:
     return pair.finding(NAME, "critical", texts, english_spans, [(number.start, number.end) for number in right])
 
 
-def _is_excused(number: Number, own: list[Number], other_text: str) -> bool:
-    """English figures that Arabic may say without one: 1 by the singular, 2 by the dual, and a second mention."""
+def _is_excused(number: Number, other_text: str) -> bool:
+    """English figures that Arabic may say without one: 1 by the singular, 2 by the dual."""
     if number.readings == {1.0}:
         return bool(re.search(r"واحد|(?<!\w)[وفبل]?(?:ال)?احد|اول|مفرد|(?<!\w)كل(?!\w)", other_text))
-    if number.readings == {2.0} and has_dual(other_text):
-        return True
-    return _repeats(number, own)
+    return number.readings == {2.0} and has_dual(other_text)
 
 
 def check_numbers(source: str, translation: str, context: Context) -> list[Finding]:
@@ -173,19 +198,15 @@ def check_numbers(source: str, translation: str, context: Context) -> list[Findi
     english += _drop_covered(english_numbers(pair.english.text, pair.english.original), english)
     arabic += _drop_covered(arabic_numbers(pair.arabic.text), arabic)
     left, right = _pair_off(english, arabic)
-    figures_left = [n for n in left if n.kind == "digits" and not _is_excused(n, english, pair.arabic.text)]
-    figures_right = [n for n in right if n.kind == "digits" and not _repeats(n, arabic)]
+    figures_left = [n for n in left if n.kind == "digits" and not _is_excused(n, pair.arabic.text)]
+    figures_right = [n for n in right if n.kind == "digits"]
     words_left = [n for n in left if n.kind == "word" and not _repeats(n, english)]
     words_right = [n for n in right if n.kind == "word" and not _repeats(n, arabic)]
     if words_left and words_right:  # each alone is often a matter of style, both are a contradiction
         figures_left, figures_right = figures_left + words_left, figures_right + words_right
-    # COVID-91 beside a second, unmatched 19: the code itself has changed.
-    codes = [n for n in left if n.kind == "code" and not _repeats(n, english)]
-    again = [n for n in right if n.kind == "digits" and n not in figures_right]
-    if codes and again and not figures_right:
-        figures_left, figures_right = figures_left + codes, again
     found = [_report(pair, figures_left, figures_right)] if figures_left or figures_right else []
     found += [_changed_month(pair, at) for at in [_month_conflict(pair)] if at]
+    found = found or _lost_figures(pair)
     changed = _changed_codes(pair)
     if changed:
         text = ("A code differs from the English one.", "رمز يختلف عن مقابله في الإنجليزية.")

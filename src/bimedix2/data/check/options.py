@@ -22,9 +22,9 @@ _INLINE = re.compile(rf"(?<!\w)(?:\(({_LETTER})\)|({_LETTER})[.)])[ \t]+(?=\S)")
 
 
 class Option(NamedTuple):
-    """One choice: the index of its letter, where the letter stands, and the text behind it (folded)."""
+    """One choice: the place of its letter in the alphabet, where the letter stands, and the text behind it (folded)."""
 
-    index: int
+    letter: int
     start: int
     end: int
     text: str
@@ -100,7 +100,7 @@ def check_options(source: str, translation: str, context: Context) -> list[Findi
             f"عدد الخيارات في الإنجليزية {len(english)} وفي العربية {len(arabic)}.",
         )
         return [_finding(pair, texts, english, arabic)]
-    if [o.index for o in english] != [o.index for o in arabic]:
+    if [o.letter for o in english] != [o.letter for o in arabic]:
         texts = "The letters of the choices come in another order.", "حروف الخيارات مرتبة ترتيبا آخر."
         return [_finding(pair, texts, english, arabic)]
     swapped = _exchanged(english, arabic)

@@ -23,7 +23,9 @@ def _arabic(own: list[str], other: list[str]) -> re.Pattern[str]:
     longer = [form for form in folded(other) if any(form != mine and mine in form.split() for mine in folded(own))]
     taken = "|".join(rf"{CLITICS}{re.escape(form)}" for form in longer)
     word = arabic_words(own, endings=True)
-    return re.compile(rf"(?P<other>(?<!\w)(?:{taken})\w{{0,3}}(?!\w))|(?P<own>{word})" if taken else rf"(?P<own>{word})")
+    return re.compile(
+        rf"(?P<other>(?<!\w)(?:{taken})\w{{0,3}}(?!\w))|(?P<own>{word})" if taken else rf"(?P<own>{word})"
+    )
 
 
 @lru_cache(maxsize=1)

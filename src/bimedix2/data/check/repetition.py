@@ -14,7 +14,7 @@ _LONG = 6  # words; a phrase of so many is hardly said twice without the source 
 
 
 def _loop(text: str) -> tuple[int, int] | None:
-    """Start and end of a stretch in which one to five words come four times (two words and fewer) or thrice in a row."""
+    """Start and end of one to five words that come three times in a row, one or two words four times."""
     words = list(_WORD.finditer(text))
     values = [word.group() for word in words]
     for size in range(1, 6):

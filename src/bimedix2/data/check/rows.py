@@ -45,7 +45,9 @@ def _read(number: int, line: bytes) -> PairRow | BadRow:
     try:
         loaded = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
     except UnicodeDecodeError:
-        return BadRow(number, None, "not UTF-8; save the file as UTF-8", "الترميز ليس UTF-8؛ احفظ الملف بهذا الترميز", line)
+        return BadRow(
+            number, None, "not UTF-8; save the file as UTF-8", "الترميز ليس UTF-8؛ احفظ الملف بهذا الترميز", line
+        )
     except (json.JSONDecodeError, RecursionError) as error:
         return BadRow(number, None, f"not JSON: {error}", f"ليس JSON: {error}", line)
     fault = _fault(loaded)

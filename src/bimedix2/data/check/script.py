@@ -16,11 +16,13 @@ _ARABIC_RUN = re.compile(r"[\u0621-\u064a][\u0621-\u0652]*(?:[\s،؛:]+[\u0621-\
 _LATIN_WORD = re.compile(r"[A-Za-z]{2,}")
 _MIXED = re.compile(r"[A-Za-z]+[\u0621-\u064a]+|(?<![\u0621-\u064a])[\u0621-\u064a]*?[\u0621-\u064a]{3,}[A-Za-z]+")
 _PREFIXED = re.compile(r"^(?:و|ف)?(?:ب|ل|ك)?(?:ال|لل)?[A-Za-z]+$")
+_ALLOWED = ("ARABIC", "LATIN", "GREEK", "MICRO")
 _PERSIAN = re.compile(r"[پچژگ]")
-_PLAIN = frozenset(
+_LINKS = (
     "the a an of in is are was were and or with without to for on at by from that this which it as be has have had not "
-    "no patient there what where how does do can may".split()
+    "no patient there what where how does do can may"
 )
+_PLAIN = frozenset(_LINKS.split())
 
 
 def _finding(texts: tuple[str, str], spans: list[Span], severity: Severity = "error", source: str = "") -> Finding:
@@ -37,14 +39,16 @@ def _is_name(text: str) -> bool:
 
 
 def _is_left_over(run: str, source: str) -> bool:
-    """A run of words of the source that is plainly not a name: two and more of them in small letters, or a link word."""
+    """A run of words of the source that is plainly no name: several in small letters, or a link word among them."""
     words = run.lower().split()
     small = [word for word in re.findall(r"[A-Za-z'’-]+", run) if word.islower()]
     if run.lower() not in source.lower() and len(small) < 4:
         return False
     if len(words) >= 5 or (len(words) >= 3 and any(len(word) > 1 and word in _PLAIN for word in words)):
         return True
-    return len(small) >= 3 or (len(small) >= 2 and any(word in _PLAIN for word in words)) or len(small) == len(words) >= 2
+    return (
+        len(small) >= 3 or (len(small) >= 2 and any(word in _PLAIN for word in words)) or len(small) == len(words) >= 2
+    )
 
 
 def _not_arabic(source: str, translation: str) -> list[Finding]:
@@ -86,7 +90,9 @@ def _not_english(source: str, translation: str) -> list[Finding]:
     if not counts.latin:
         return [_finding(("The translation has no English.", "الترجمة بلا نص إنجليزي."), [(0, len(translation))])]
     left = [m.span() for m in _ARABIC_RUN.finditer(translation) if not _in_brackets(translation, m.span())]
-    return [_finding(("Arabic words were left in the translation.", "بقيت كلمات عربية في الترجمة."), left)] if left else []
+    return (
+        [_finding(("Arabic words were left in the translation.", "بقيت كلمات عربية في الترجمة."), left)] if left else []
+    )
 
 
 def _foreign(translation: str, arabic_target: bool) -> list[Finding]:
@@ -95,7 +101,7 @@ def _foreign(translation: str, arabic_target: bool) -> list[Finding]:
     third = [
         (at, at + 1)
         for at, c in enumerate(translation)
-        if c.isalpha() and ord(c) > 0x24F and not unicodedata.name(c, "").startswith(("ARABIC", "LATIN", "GREEK", "MICRO"))
+        if c.isalpha() and ord(c) > 0x24F and not unicodedata.name(c, "").startswith(_ALLOWED)
         and unicodedata.category(c) != "Lm"
     ]  # fmt: skip
     if third:

@@ -103,5 +103,3 @@ class Summary:
         else:
             lines = [f"{self.pairs} checked, {self.failed} failed ({share:.1%}), {self.bad} bad rows"]
         return "\n".join([*lines, *(f"{count:7d}  {name}" for name, count in self.checks.most_common())])
-
-

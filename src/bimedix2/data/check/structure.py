@@ -17,7 +17,9 @@ _KEPT = re.compile(
     r"https?://[^\s<>()،؛\"']+[^\s<>()،؛.,\"'؟?]|[\w.+-]+@[\w-]+\.[\w.]+|`[^`\n]+`|\{\{?[A-Za-z_]\w*\}?\}|%\([A-Za-z_]\w*\)[sd]"
     r"|%[sd]\b|</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>|\"[A-Za-z_]\w*\"(?=\s*:)|\$\{\w+\}"
 )
-_TURN = re.compile(r"(?m)^[ \t]*(?:user|assistant|human|gpt|doctor|patient|system|المستخدم|المساعد|الطبيب|المريض|طبيب|مريض)[ \t]*[:：]")
+_TURN = re.compile(
+    r"(?m)^[ \t]*(?:user|assistant|human|gpt|doctor|patient|system|المستخدم|المساعد|الطبيب|المريض|طبيب|مريض)[ \t]*[:：]"
+)
 
 
 def _finding(texts: tuple[str, str], source: list[Span], translation: list[Span]) -> Finding:

@@ -14,7 +14,15 @@ from .word_lists import folded, load_words
 NAME = "units"
 # 100 mm of mercury is read as a pressure before it is read as a length; so is "درجة مئوية" before "درجة".
 _SAME = {"degree": {"celsius", "fahrenheit"}, "litre": set(), "times": {"percent"}}
-_MARKS = "%$€°º"
+_UNSAID = {
+    "year",
+    "times",
+    "degree",
+    "tablet",
+    "dollar",
+    "hour",
+    "percent",
+}  # English may leave them out: "aged 60", "at 5"
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,11 @@ def _after(arabic: bool) -> re.Pattern[str]:
     return re.compile(rf"\s?-?\s?{clitic}({core})(?!\w)")
 
 
-@lru_cache(maxsize=1)
-def _anywhere() -> re.Pattern[str]:
-    core = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in folded(_forms()[1]))
+@lru_cache(maxsize=2)
+def _anywhere(arabic: bool) -> re.Pattern[str]:
+    core = "|".join(re.escape(form).replace(r"\ ", r"\s+") for form in folded(_forms()[1 if arabic else 0]))
+    if not arabic:
+        return re.compile(rf"(?<![^\W\d_])({core})(?![^\W\d_])")
     return re.compile(rf"(?<![^\W\d_])(?:[وف])?(?:[بلك])?(?:ال|لل)?({core})(?!\w)")
 
 
@@ -78,8 +88,8 @@ def measures(pair: Sides, arabic: bool) -> tuple[list[Measure], list[Number]]:
             found.append(Measure(number.readings, unit[0], number.start, unit[1]))
     if arabic:
         for match in re.finditer(r"(?<!\w)(?:[وفبلك]{0,2}(?:ال|لل)?)(\w+)(?!\w)", side.text):
-            if match[1] in _forms()[2]:
-                found.append(Measure(frozenset({2.0}), _forms()[2][match[1]], match.start(), match.end()))
+            named = _forms()[2].get(match[1])
+            found += [Measure(frozenset({2.0}), named, match.start(), match.end())] if named else []
     return found, bare
 
 
@@ -92,10 +102,10 @@ def _equal(left: frozenset[float], right: frozenset[float]) -> bool:
 
 
 def _units_in(text: str) -> set[str]:
-    return {_forms()[1][" ".join(match[1].split())] for match in _anywhere().finditer(text)}
+    return {_forms()[1][" ".join(match[1].split())] for match in _anywhere(True).finditer(text)}
 
 
-def _texts(pair: Sides, english: Measure, arabic: Measure | Number) -> tuple[str, str]:
+def _texts(pair: Sides, english: Measure | Number, arabic: Measure | Number) -> tuple[str, str]:
     first = pair.english.original[slice(*pair.english.span(english.start, english.end))]
     second = pair.arabic.original[slice(*pair.arabic.span(arabic.start, arabic.end))]
     return (
@@ -121,9 +131,20 @@ def check_units(source: str, translation: str, context: Context) -> list[Finding
         bare = next((a for a in arabic_bare if a.kind == "digits" and _equal(measure.readings, a.readings)), None)
         if bare is not None and measure.unit not in _units_in(pair.arabic.text) | {"times", "degree"}:
             found.append(_finding(pair, measure, bare))
+    return found + _gained(pair, right, english_bare)
+
+
+def _gained(pair: Sides, right: list[Measure], bare: list[Number]) -> list[Finding]:
+    """Units that only Arabic has behind a figure that English leaves bare: "over 60" as months."""
+    english = {_forms()[0][" ".join(m[1].split())] for m in _anywhere(False).finditer(pair.english.text)}
+    found = []
+    for measure in right:
+        number = next((b for b in bare if b.kind == "digits" and _equal(measure.readings, b.readings)), None)
+        if number is not None and measure.unit not in english | _UNSAID:
+            found.append(_finding(pair, number, measure))
     return found
 
 
-def _finding(pair: Sides, english: Measure, arabic: Measure | Number) -> Finding:
+def _finding(pair: Sides, english: Measure | Number, arabic: Measure | Number) -> Finding:
     spans = [(english.start, english.end)], [(arabic.start, arabic.end)]
     return pair.finding(NAME, "critical", _texts(pair, english, arabic), *spans)

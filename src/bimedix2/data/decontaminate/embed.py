@@ -21,7 +21,8 @@ from .units import asked_units, trained_units
 
 Encode = Callable[[Sequence[str]], NDArray[np.float32]]
 """Texts to unit vectors (N, D) of one space for both languages."""
-THRESHOLD = 0.75
+THRESHOLD = 0.7
+"""Of 136 Arabic captions without an original 44 are found and one of 137 others is (``benchmarks``)."""
 _BLOCK = 8192
 
 

@@ -94,7 +94,10 @@ def rows_a_band(threshold: float) -> int:
 
 
 def band_keys(found: Signatures, rows: int) -> Keys:
-    """(bands, N) of signatures (N, 128), or of some of their bands: texts that agree in all ``rows`` numbers of a band have the same key there."""
+    """(bands, N) of signatures (N, 128), or of some of their bands.
+
+    Texts that agree in all ``rows`` numbers of a band have the same key there.
+    """
     parts = found.reshape(len(found), found.shape[1] // rows, rows).astype(np.uint64)
     keys = np.broadcast_to(np.arange(parts.shape[1], dtype=np.uint64), parts.shape[:2])
     for row in range(rows):

@@ -14,7 +14,7 @@ from bimedix2.images import DecodeLimits, ImageDecoder
 from bimedix2.images.prints import Picture, Print, PrintStore
 from bimedix2.records.schema import ImageRef, Record
 
-from .prints import ImageCodes, test_codes, training_codes
+from .prints import ImageCodes, codes_of_parts, training_codes
 from .testset import Looks
 
 _KEPT = 4096  # images that neighbouring records may share
@@ -148,5 +148,5 @@ class TestPictures:
         key = (file, reference.frame, reference.window)
         if key not in self._known:
             image = image or self._decoder.decode(path, frame=reference.frame, window=reference.window)
-            self._known[key] = (file, short_key(image.sha256), test_codes(image.pixels))
+            self._known[key] = (file, short_key(image.sha256), codes_of_parts(image.pixels))
         return self._known[key]

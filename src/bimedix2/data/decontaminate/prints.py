@@ -30,7 +30,7 @@ class ImageCodes(NamedTuple):
     fine: Codes
 
 
-def test_codes(pixels: Pixels) -> ImageCodes:
+def codes_of_parts(pixels: Pixels) -> ImageCodes:
     """Hashes of all parts of a test image; equal ones once, for most images have no border."""
     return _distinct(thumbnails(pixels, PARTS).reshape(-1, THUMBNAIL, THUMBNAIL))
 

@@ -39,7 +39,7 @@ class SearchSettings:
         coarse_bits, fine_bits: most different bits of the perceptual hashes.
     """
 
-    similarity: float = 0.7
+    similarity: float = 0.6
     coverage: float = 0.5
     least_runs: int = 6
     coarse_bits: int = MAX_COARSE

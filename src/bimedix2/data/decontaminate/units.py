@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ CAPTIONS: frozenset[Task] = frozenset({"caption", "report"})
 """Tasks whose answer is the text of the item, for the question asks the same of every image."""
 _ARABIC = re.compile(r"[\u0600-\u06ff]")
 _OPTION = re.compile(r"\s*\(?(?:[A-Ja-j]|هـ|[أابجدهوزحطي])[.):\-]\)?\s")
+_LABEL = re.compile(r"^\s*(?:question|q|السؤال|سؤال)\s*[:：]\s*(?=\S)", re.IGNORECASE)
 _LETTER = re.compile(r"^(?:[a-j]|هـ|[اابجدهوزحطي])\s+(?=\S)")
 
 
@@ -30,6 +31,14 @@ class Form(NamedTuple):
 
     text: str
     turn: int
+
+
+class Line(NamedTuple):
+    """A canonical turn or line of it; ``labelled`` if it said "Question:" in front, which is cut off."""
+
+    text: str
+    turn: int
+    labelled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,8 @@ def asked_units(record: Record) -> Units:
         elif not record.images:
             lines = _lines(record.turns[index], index)
             near += _main(lines)
-            if not is_long(lines[0].text):
-                pairs += _pairs(lines, canonical(record.turns[index + 1].text))
+            short = [form for form in (_longest(lines), *_labelled(lines)) if not is_long(form.text)]
+            pairs += _pairs(short, canonical(record.turns[index + 1].text))
     names = tuple(_names(record, (record.id, record.pair_id)))
     long = _distinct(near)
     return Units(long, long, _distinct(pairs), (), names)
@@ -86,37 +95,46 @@ def trained_units(record: Record) -> Units:
         form for index in range(first, len(lines) - 1, 2) for form in _pairs(lines[index], lines[index + 1][0].text)
     ]
     return Units(
-        _distinct(form for own in lines for form in own if is_long(form.text)),
+        _distinct(Form(line.text, line.turn) for own in lines for line in own if is_long(line.text)),
         _distinct(form for own in lines for form in _main(own)),
         _distinct(pairs),
-        tuple(own[0] for own in lines),
+        tuple(Form(own[0].text, own[0].turn) for own in lines),
         tuple(_names(record, (record.id, record.pair_id, record.parent))),
     )
 
 
-def _lines(turn: Turn, index: int) -> list[Form]:
+def _lines(turn: Turn, index: int) -> list[Line]:
     """The whole turn first, then its lines where there are several, but for options of multiple choice."""
     lines = turn.text.splitlines()
-    texts = [canonical(line) for line in lines]
-    whole = Form(" ".join(text for text in texts if text), index)
+    bare = [_LABEL.sub("", line) for line in lines]
+    whole = Line(" ".join(text for line in lines if (text := canonical(line))), index, False)
     if len(lines) < 2:
         return [whole]
-    own = zip(lines, texts, strict=True)
-    return [whole, *(Form(text, index) for line, text in own if text and not _OPTION.match(line))]
+    own = [Line(canonical(line), index, line != full) for line, full in zip(bare, lines, strict=True)]
+    return [whole, *(line for line, full in zip(own, lines, strict=True) if line.text and not _OPTION.match(full))]
 
 
-def _main(lines: list[Form]) -> Iterator[Form]:
-    """The whole turn and, if one line is more than half of it without its options, that line; if they are long.
+def _longest(lines: list[Line]) -> Line:
+    return max(lines[1:], key=lambda line: len(line.text), default=lines[0])
+
+
+def _labelled(lines: list[Line]) -> list[Line]:
+    return [line for line in lines if line.labelled]
+
+
+def _main(lines: list[Line]) -> Iterator[Form]:
+    """Of the whole turn, the line that is more than half of it without its options, and lines with the label
+    "Question", those that are long.
 
     Other lines, such as "Which of the following is the most likely diagnosis?", stand in many items.
     """
-    whole, *own = lines
-    longest = max(own, key=lambda form: len(form.text), default=whole)
-    most = 2 * len(longest.text) > sum(len(form.text) for form in own)
-    yield from (form for form in dict.fromkeys((whole, longest) if most else (whole,)) if is_long(form.text))
+    whole, longest = lines[0], _longest(lines)
+    most = 2 * len(longest.text) > sum(len(line.text) for line in lines[1:])
+    main = (whole, *((longest,) if most else ()), *_labelled(lines))
+    yield from (Form(line.text, line.turn) for line in dict.fromkeys(main) if is_long(line.text))
 
 
-def _pairs(questions: list[Form], said: str) -> list[Form]:
+def _pairs(questions: Sequence[Line], said: str) -> list[Form]:
     """Each short question with the canonical answer as written, and without the letter of its option."""
     answers = dict.fromkeys((said, _LETTER.sub("", said)))
     return [

@@ -105,7 +105,7 @@ ARABIC: tuple[Pattern, ...] = (
     Pattern("phone", re.compile(rf"(?<!\w){_PHONE}{SEP}{TELEPHONE}")),
     Pattern("record_number", re.compile(rf"(?<!\w){_FILE}{SEP}{ID}")),
     Pattern("national_id", re.compile(rf"(?<!\w){_CARD}{SEP}{ID}")),
-    Pattern("address", re.compile(r"(?<!\w)(?:العنوان|عنوانه|عنوانها|مكان السكن)[ ]*:[ ]*(?P<phi>[^\n;؛]{5,80})")),
+    Pattern("address", re.compile(r"(?<!\w)(?:العنوان|عنوانه|عنوانها|مكان السكن)[ ]*:[ ]*(?P<phi>[^\n;؛\[]{5,80})")),
     Pattern(
         "address",
         re.compile(rf"(?<!\w)ب?(?P<phi>شارع[ ]{_WORD}(?:[ ]{_WORD})?(?:[ ،]+(?:رقم[ ])?\d{{1,4}})?)(?!\w)"),

@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +51,11 @@ def scan_dicom(path: Path) -> DicomScan:
     Raises:
         ImageError: it is no DICOM file that this package reads.
     """
-    dataset = _read(path)
+    with _silent(path):
+        return _scan(_read(path))
+
+
+def _scan(dataset: Any) -> DicomScan:
     own = _OWN if str(dataset.get("DeidentificationMethod", "")) == METHOD else frozenset[str]()
     allowed = {element.tag for element in dataset if _may_leave(element) or element.keyword in own}
     kept = [_name(element) for element in dataset if element.tag in allowed]
@@ -84,27 +91,52 @@ def export_dicom(path: Path, out: Path, secret: str = "") -> DicomScan:
     Raises:
         ImageError: it is no DICOM file that this package reads.
     """
+    with _silent(path):
+        dataset = _read(path)
+        content = _exported(dataset, secret)
+        found = _scan(dataset)
+    write_whole(out, content)
+    return found
+
+
+def _exported(dataset: Any, secret: str) -> bytes:
     from pydicom import FileMetaDataset
     from pydicom.filewriter import dcmwrite
     from pydicom.uid import UID
 
-    dataset = _read(path)
-    found = scan_dicom(path)
     copy = _allowed(dataset)
     for keyword in NEW_UIDS:
-        if keyword in dataset:
-            setattr(copy, keyword, _new_uid(str(dataset[keyword].value), secret))
+        old = str(dataset.get(keyword, ""))
+        if old or keyword == "SOPInstanceUID":
+            setattr(copy, keyword, _new_uid(old, secret))
     copy.PatientIdentityRemoved, copy.DeidentificationMethod = "YES", METHOD
     copy.PatientName = copy.PatientID = ""  # of type 2: present and empty
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
     meta.MediaStorageSOPClassUID = copy.get("SOPClassUID", "")
-    meta.MediaStorageSOPInstanceUID = UID(copy.get("SOPInstanceUID") or _new_uid(str(path), secret))
+    meta.MediaStorageSOPInstanceUID = UID(copy.SOPInstanceUID)
     copy.file_meta = meta
     buffer = io.BytesIO()
     dcmwrite(buffer, copy, enforce_file_format=True)
-    write_whole(out, buffer.getvalue())
-    return found
+    return buffer.getvalue()
+
+
+@contextmanager
+def _silent(path: Path) -> Iterator[None]:
+    """Let no value of the file out: neither the library's warnings nor its errors, which quote values."""
+    name = clean_name(str(path))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except ImageError as error:
+        raise image_error(error.code, name) from None
+    except OSError:
+        raise image_error("image_not_found", name) from None
+    except ImportError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever a damaged file makes pydicom raise
+        raise image_error("image_unreadable", name) from None
 
 
 def _read(path: Path) -> Any:
@@ -113,17 +145,9 @@ def _read(path: Path) -> Any:
     from bimedix2.images.dicom_scan import scan
 
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    try:
-        data = path.read_bytes()
-        outline = scan(data)
-        # A failure names a value of the file: neither it nor the library's error may get out.
-        return pydicom.dcmread(io.BytesIO(data[: outline.end]))
-    except ImageError as error:
-        raise image_error(error.code, clean_name(str(path))) from None
-    except OSError:
-        raise image_error("image_not_found", clean_name(str(path))) from None
-    except Exception:  # noqa: BLE001 - whatever a damaged file makes pydicom raise
-        raise image_error("image_unreadable", clean_name(str(path))) from None
+    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
+    data = path.read_bytes()
+    return pydicom.dcmread(io.BytesIO(data[: scan(data).end]))
 
 
 def _allowed(dataset: Any) -> Any:

@@ -12,12 +12,12 @@ from bimedix2.images import dicom_fields
 _ACQUIRED = """
 SpecificCharacterSet ImageType Laterality ImageLaterality FrameLaterality BodyPartExamined ViewPosition PatientPosition
 PatientOrientation SliceThickness SpacingBetweenSlices ImagePositionPatient ImageOrientationPatient SliceLocation
-GantryDetectorTilt KVP XRayTubeCurrent ExposureTime Exposure ExposureInuAs FilterType FocalSpots
+GantryDetectorTilt KVP XRayTubeCurrent ExposureTime Exposure ExposureInuAs FocalSpots
 DistanceSourceToDetector DistanceSourceToPatient ReconstructionDiameter ConvolutionKernel ScanOptions
 ScanningSequence SequenceVariant
 MRAcquisitionType RepetitionTime EchoTime InversionTime FlipAngle MagneticFieldStrength EchoNumbers EchoTrainLength
 NumberOfAverages PixelBandwidth ImagingFrequency PercentSampling PercentPhaseFieldOfView InPlanePhaseEncodingDirection
-TransducerType MechanicalIndex BoneThermalIndex SoftTissueThermalIndex RescaleType PixelIntensityRelationship
+TransducerType MechanicalIndex BoneThermalIndex SoftTissueThermalIndex PixelIntensityRelationship
 PixelIntensityRelationshipSign LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod
 QualityControlImage NumberOfSlices NumberOfPhases FrameIncrementPointer FrameTime CineRate RecognizableVisualFeatures
 InstanceNumber AcquisitionNumber
@@ -32,7 +32,7 @@ CODES_OF_ACTS = frozenset(("SOPClassUID",))
 """The only identifiers that stay: they name a kind of picture, not a picture."""
 ALLOWED = frozenset((*dicom_fields.KEYWORDS, *_ACQUIRED.split(), *_GROUPS.split()))
 KINDS = frozenset(
-    ("CS", "DS", "IS", "US", "SS", "UL", "SL", "FD", "FL", "AT", "OB", "OW", "OF", "OD", "UN", "SQ", "SH")
+    ("CS", "DS", "IS", "US", "SS", "UL", "SL", "FD", "FL", "AT", "OB", "OW", "OF", "OD", "OV", "SQ", "SH")
 )
-"""Value representations that may leave; ``SH`` for the convolution kernel alone, ``UN`` for unnamed pixel words."""
+"""Value representations that may leave; ``SH`` for the convolution kernel alone."""
 SHORT_TEXTS = frozenset(("ConvolutionKernel",))

@@ -81,5 +81,5 @@ ENGLISH: tuple[Pattern, ...] = (
         re.compile(rf"(?<![\w./-])(?P<phi>\d{{1,5}}[ ](?:[NSEW]\.?[ ])?(?:[A-Z][a-z]+[ ]){{1,3}}{_STREET}\b\.?)"),
     ),
     Pattern("address", re.compile(r"(?P<phi>\b[Pp]\.?[ ]?[Oo]\.?[ ]?[Bb]ox[ ]?:?[ ]?\d{1,6})(?!\d)")),
-    Pattern("address", re.compile(r"(?i:\b(?:home[ ])?address)[ \t]*:[ \t]*(?P<phi>[^\n;]{5,80})")),
+    Pattern("address", re.compile(r"(?i:\b(?:home[ ])?address)[ \t]*:[ \t]*(?P<phi>[^\n;\[]{5,80})")),
 )

@@ -33,7 +33,7 @@ class Found(NamedTuple):
 
 
 def scan_text(text: str) -> list[Found]:
-    """Identifying spans in order, without overlaps; the longer of two that overlap stays.
+    """Identifying spans in order, without overlaps.
 
     Patterns of both languages are tried: reports mix them.
 
@@ -54,11 +54,21 @@ def scan_text(text: str) -> list[Found]:
 
 
 def _apart(spans: Iterable[Found]) -> list[Found]:
-    kept: list[Found] = []
-    for span in sorted(spans, key=lambda one: (one.start - one.end, one.start, KINDS.index(one.kind))):
-        if all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda one: one.start)
+    """Spans that overlap as one, of the kind of the longest: no part of any may be left standing."""
+    joined: list[list[Found]] = []
+    for span in sorted(spans, key=lambda one: (one.start, one.end)):
+        if joined and span.start < max(other.end for other in joined[-1]):
+            joined[-1].append(span)
+        else:
+            joined.append([span])
+    return [
+        Found(
+            min(own, key=lambda one: (one.start - one.end, KINDS.index(one.kind))).kind,
+            own[0].start,
+            max(one.end for one in own),
+        )
+        for own in joined
+    ]
 
 
 def shape(value: str) -> str:
@@ -72,7 +82,7 @@ def shape(value: str) -> str:
 
 
 def _sign(character: str) -> str:
-    if character.isdigit():
+    if character.isnumeric():
         return "9"
     if character.isalpha():
         return "ء" if _ARABIC.match(character) else "A" if character.isupper() else "a"
