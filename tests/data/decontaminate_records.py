@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from bimedix2.records import ImageRef, Record, Turn
+from bimedix2.data.decontaminate.run import DecontaminateSettings, decontaminate, offences_path, report_path
+from bimedix2.records import ImageRef, Record, Turn, write_records
 
 VIGNETTE = (
     "A 54-year-old man comes to the clinic because of crushing chest pain that began two hours ago while he was "
@@ -50,3 +53,33 @@ def saved(image: Image.Image, path: Path, **options: Any) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path, **options)
     return path.name
+
+
+CLEAN = [
+    made("own:1", "A 30-year-old woman has had a rash on both of her cheeks since last summer and now has joint pain."),
+    made("own:2", "يشكو طفل عمره ثلاث سنوات من سعال ديكي وبحة في الصوت منذ يومين مع حمى خفيفة", language="ar"),
+    made("own:3", "What is asthma?", "A chronic disease of the airways"),
+]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BIMEDIX2_CACHE", str(tmp_path / "cache"))
+
+
+def written(path: Path, records: list[Record]) -> Path:
+    write_records(path, records)
+    return path
+
+
+def found(tmp_path: Path, mix: list[Record], tests: list[Record], **options: object) -> dict[str, tuple[str, str]]:
+    """Record -> (reason, test item) of its surest offence."""
+    settings = DecontaminateSettings(
+        tests=(written(tmp_path / "test.jsonl", tests),), use_shipped=False, data=tmp_path, drop=True, **options
+    )
+    decontaminate(written(tmp_path / "mix.jsonl", mix), tmp_path / "out.jsonl", settings)
+    rows = [json.loads(line) for line in offences_path(report_path(tmp_path / "out.jsonl")).open(encoding="utf-8")]
+    first: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        first.setdefault(row["id"], (row["reason"], row["test_id"]))
+    return first

@@ -9,46 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from decontaminate_records import VIGNETTE, VIGNETTE_AR, drawing, made, saved
-from PIL import Image, ImageOps
+from decontaminate_records import CLEAN, VIGNETTE, VIGNETTE_AR, found, made, own_cache, saved, written
+from PIL import Image
 from typer.testing import CliRunner
 
 from bimedix2.cli.app import app
 from bimedix2.data.decontaminate.embed import EmbeddingSearch, encoder
 from bimedix2.data.decontaminate.run import DecontaminateSettings, decontaminate, offences_path, report_path
-from bimedix2.data.decontaminate.testset import Collector, save
-from bimedix2.errors import BiMediX2Error, ConfigError, DataError, ImageError, RecordError
-from bimedix2.records import Record, read_records, write_records
+from bimedix2.errors import BiMediX2Error, ConfigError, DataError, RecordError
+from bimedix2.records import Record, read_records
 
+__all__ = ["own_cache"]
 FILLER = " ".join(f"remark{number} on page{number * 7}" for number in range(40))
-CLEAN = [
-    made("own:1", "A 30-year-old woman has had a rash on both of her cheeks since last summer and now has joint pain."),
-    made("own:2", "يشكو طفل عمره ثلاث سنوات من سعال ديكي وبحة في الصوت منذ يومين مع حمى خفيفة", language="ar"),
-    made("own:3", "What is asthma?", "A chronic disease of the airways"),
-]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BIMEDIX2_CACHE", str(tmp_path / "cache"))
-
-
-def written(path: Path, records: list[Record]) -> Path:
-    write_records(path, records)
-    return path
-
-
-def found(tmp_path: Path, mix: list[Record], tests: list[Record], **options: object) -> dict[str, tuple[str, str]]:
-    """Record -> (reason, test item) of its surest offence."""
-    settings = DecontaminateSettings(
-        tests=(written(tmp_path / "test.jsonl", tests),), use_shipped=False, data=tmp_path, drop=True, **options
-    )
-    decontaminate(written(tmp_path / "mix.jsonl", mix), tmp_path / "out.jsonl", settings)
-    rows = [json.loads(line) for line in offences_path(report_path(tmp_path / "out.jsonl")).open(encoding="utf-8")]
-    first: dict[str, tuple[str, str]] = {}
-    for row in rows:
-        first.setdefault(row["id"], (row["reason"], row["test_id"]))
-    return first
 
 
 def reworded(text: str) -> str:
@@ -148,88 +120,6 @@ def test_a_record_of_a_test_split_is_no_training_record(tmp_path: Path) -> None:
     assert found(tmp_path, [*CLEAN, made("own:8", "Anything", split="test")], [made("exam:1", VIGNETTE)]) == {
         "own:8": ("split", "own:8")
     }
-
-
-def uneven(image: Image.Image) -> Image.Image:
-    width, height = image.size
-    return image.crop((int(0.05 * width), int(0.01 * height), width, int(0.96 * height)))
-
-
-CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "re-encoded": lambda image: image,
-    "half size": lambda image: image.resize((image.width // 2, image.height // 2)),
-    "mirrored": ImageOps.mirror,
-    "cropped": lambda image: ImageOps.crop(image, 9),
-    "cropped unevenly": uneven,
-    "padded": lambda image: ImageOps.pad(image, (max(image.size),) * 2),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_copies_of_test_images_are_found_and_other_images_are_not(tmp_path: Path, change: str) -> None:
-    question = "Is there any sign of a fracture in this image?"
-    test, mix = [], []
-    for seed in range(4):
-        saved(drawing(seed), tmp_path / f"t{seed}.png")
-        saved(CHANGES[change](drawing(seed)), tmp_path / f"m{seed}.jpg", quality=40)
-        saved(drawing(100 + seed), tmp_path / f"o{seed}.png")
-        test.append(made(f"vqa:{seed}", question, paths=(f"t{seed}.png",), task="vqa"))
-        mix.append(made(f"own:{seed}", "هل يوجد كسر؟", "لا", "ar", paths=(f"m{seed}.jpg",), task="vqa"))
-        mix.append(made(f"other:{seed}", question, paths=(f"o{seed}.png",), task="vqa"))
-    assert found(tmp_path, mix, test) == {f"own:{seed}": ("image_near", f"vqa:{seed}") for seed in range(4)}
-
-
-def test_the_same_file_and_the_same_pixels_are_told_apart(tmp_path: Path) -> None:
-    saved(drawing(1), tmp_path / "t.png")
-    (tmp_path / "same.png").write_bytes((tmp_path / "t.png").read_bytes())
-    saved(drawing(1), tmp_path / "pixels.png", compress_level=0)
-    test = [made("vqa:1", "What is this?", paths=("t.png",))]
-    mix = [made("own:1", "What?", paths=("same.png",)), made("own:2", "What?", paths=("pixels.png",))]
-    assert {name: reason for name, (reason, _) in found(tmp_path, mix, test).items()} == {
-        "own:1": "image_file",
-        "own:2": "image_pixels",
-    }
-
-
-def test_without_opening_images_their_stated_hash_counts(tmp_path: Path) -> None:
-    import hashlib
-
-    import msgspec
-
-    saved(drawing(1), tmp_path / "t.png")
-    digest = hashlib.sha256((tmp_path / "t.png").read_bytes()).hexdigest()
-    record = made("own:1", "What is it?", paths=("gone.png",))
-    stated = msgspec.structs.replace(record, images=(msgspec.structs.replace(record.images[0], sha256=digest),))
-    test = [made("vqa:1", "What is this?", paths=("t.png",))]
-    hashes = Collector()
-    from bimedix2.data.decontaminate.pictures import TestPictures
-
-    with TestPictures(tmp_path) as pictures:
-        hashes.add_set("vqa", test, pictures.looks)
-    save(hashes.collected(), tmp_path / "h.npz")
-    settings = DecontaminateSettings(hashes=(tmp_path / "h.npz",), use_shipped=False, data=tmp_path, images=False)
-    with pytest.raises(DataError) as caught:
-        decontaminate(written(tmp_path / "mix.jsonl", [stated, *CLEAN]), None, settings)
-    assert caught.value.code == "contaminated"
-    assert "has the same image file" in caught.value.message
-
-
-def test_images_that_cannot_be_compared_are_not_called_clean(tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
-    mix = written(tmp_path / "mix.jsonl", [*CLEAN, made("own:b", "What?", paths=("broken.png",)),
-                                           made("own:m", "What?", paths=("missing.png",))])  # fmt: skip
-    settings = DecontaminateSettings(data=tmp_path)
-    with pytest.raises(DataError, match=r"2 records have images.*row 4") as caught:
-        decontaminate(mix, tmp_path / "out.jsonl", settings)
-    assert caught.value.code == "unreadable_images"
-    assert not (tmp_path / "out.jsonl").exists()
-    decontaminate(mix, tmp_path / "out.jsonl", DecontaminateSettings(data=tmp_path, drop=True))
-    reasons = [json.loads(line) for line in (tmp_path / "out.quarantine.jsonl").open(encoding="utf-8")]
-    assert [(row["id"], row["code"]) for row in reasons] == [
-        ("own:b", "unreadable_image"), ("own:m", "unreadable_image"),
-    ]  # fmt: skip
-    with pytest.raises(ImageError):  # a test image that is not looked at would never be found
-        found(tmp_path, CLEAN, [made("vqa:1", "What?", paths=("missing.png",))])
 
 
 def test_shipped_hashes_find_real_test_items(tmp_path: Path, data_root: Path) -> None:

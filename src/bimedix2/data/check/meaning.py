@@ -15,7 +15,7 @@ from .finding import Context, Finding, Sides, sides
 from .lexicon import coverage
 from .word_lists import load_words
 
-SHORT = 3  # words of the source up to which ``mismatch`` has a threshold of its own
+_SHORT, _MIDDLE = 3, 12  # words of the source up to which ``mismatch`` has thresholds of their own
 _HALVES_FROM = 4  # words of the source
 # (from English length on, least and most Arabic characters for one English): seen on the tuning halves, widened.
 _LENGTHS = ((60, 0.48, 1.9), (30, 0.36, 2.1), (15, 0.33, 2.4), (8, 0.22, 4.5))
@@ -75,6 +75,11 @@ def cut_features(m: Meaning, arabic_target: bool) -> list[float]:
     return base if m.similarity is None or m.halves is None else [*base, m.similarity, m.halves]
 
 
+def length_class(m: Meaning) -> str:
+    """End of the name of the threshold for sources of this length."""
+    return "_short" if m.words <= _SHORT else "_middle" if m.words <= _MIDDLE else ""
+
+
 @lru_cache(maxsize=1)
 def _weights() -> dict[str, Any]:
     return load_words("weights")
@@ -126,8 +131,7 @@ def check_meaning(source: str, translation: str, context: Context, m: Meaning) -
     arabic_target = context.target_language == "ar"
     suffix = "" if m.similarity is not None else "_words"
     found = []
-    short = "_short" if m.words <= SHORT else ""
-    if mismatch_probability(m) > _weights()["thresholds"]["mismatch" + suffix + short]:
+    if mismatch_probability(m) > _weights()["thresholds"]["mismatch" + suffix + length_class(m)]:
         texts = "This seems to be the translation of another text.", "يبدو أنها ترجمة نص آخر."
         found.append(_whole(pair, "mismatch", texts))
     elif cut_probability(m, arabic_target) > _weights()["thresholds"]["cut" + suffix]:

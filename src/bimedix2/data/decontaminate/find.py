@@ -1,6 +1,6 @@
 """One pass over training records: which are test items, and which are translations or parents of such records.
 
-Memory grows by 32 bytes a record: the keys of its names, by which translations are found at the end.
+Memory grows by some 80 bytes a record: the keys of its names, by which translations are found at the end.
 """
 
 from __future__ import annotations

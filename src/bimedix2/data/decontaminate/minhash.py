@@ -1,7 +1,8 @@
 """MinHash of texts: how many character 5-grams two texts share, from 128 numbers of 8 bits each.
 
 Own code and not a library, because hashes of test sets are shipped: they must come out the same in every version for
-ever, which no library promises; and datasketch is slower by far (``benchmarks/decontamination.py``). Characters and
+ever, which no library promises. Nor would one be faster: datasketch does a tenth, rensa as much once Python has cut
+the 5-grams for it (``benchmarks/decontamination.py``). Characters and
 not words, because one changed word of ten breaks three of eight word triples, but a ninth of the 5-grams, and because
 an Arabic word changes its first and last letters with its place in the sentence.
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
 
-from .patterns import ID, SEP, TELEPHONE, Pattern, is_old
+from .patterns import ID, SEP, TELEPHONE, Pattern, given_names, is_old
 
 _WORD = r"[\u0621-\u063A\u0641-\u064A]{2,}"
 _ENDS = (
-    r"(?!(?:بتاريخ|في|من|عن|على|إلى|أن|إن|بأن|يوم|لدى|قسم|مستشفى|بعد|قبل|هو|هي|قال|قالت|وقال|أوصى|عمره|عمرها|البالغ|البالغة|"
-    r"رقم|ورقم)(?!\w))"
+    r"(?!(?:بتاريخ|في|من|مع|عن|على|إلى|أن|إن|بأن|يوم|لدى|قسم|مستشفى|بعد|قبل|هو|هي|قال|قالت|وقال|أوصى|عمره|عمرها|البالغ|البالغة|"
+    r"رقم|ورقم)(?!\w)|بال|وال|لل)"
 )
 _NAMES = rf"(?:عبد[ ])?{_WORD}(?:[ ](?:(?:بن|ابن|بنت|أبو|آل)[ ])?(?:عبد[ ])?{_ENDS}{_WORD}){{0,3}}"
 _MONTH = (
@@ -44,26 +43,48 @@ _CARD = (
     r"(?:(?:رقم|برقم)[ ](?:الهوية(?:[ ]الوطنية)?|هوية|الإقامة|الاقامة|جواز(?:[ ]السفر)?|الجواز|البطاقة|بطاقة)|"
     r"الرقم[ ](?:القومي|الوطني|المدني)|الهوية(?:[ ]الوطنية)?|السجل[ ]المدني)"
 )
-_AGE = r"(?:عمره|عمرها|العمر|بعمر|عمر|البالغ|البالغة|يبلغ|تبلغ)[ ](?:من العمر[ ])?(?:حوالي[ ])?:?[ ]?"
+_AGE = (
+    r"(?:عمره|عمرها|العمر|بعمر|عمر|البالغ|البالغة|يبلغ|تبلغ)[ ](?:من العمر[ ])?(?:(?:المريض|المريضة)[ ])?(?:حوالي[ ])?"
+    r":?[ ]?"
+)
 _HOME = r"(?:يسكن|تسكن|يقيم|تقيم|يقطن|تقطن|الساكن|المقيم)[ ](?:في[ ])?ب?"
 
 
+# Given names that are words of their own: علي is also "on me", عمر "age", سعيد "happy".
+_ALSO_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        "شهد علي عمر سعيد كريم صالح صلاح جمال كمال جلال عادل نادر ناصر شريف أمين أنور صادق أشرف عامر حسن "
+        "ماجد زايد باسل راشد منصور فارس رائد سلطان حمد سعد سعود طلال نايف مهدي عماد عصام جاسم قيس هاني "
+        "معتز نزار أمل نور هالة هند هبة وفاء دعاء إيمان ايمان صفاء عزة بسمة زهرة زهراء جميلة لطيفة نوال "
+        "منال سناء ضحى ريم مها ندى سحر سمر حياة خلود بشرى نجوى هدى وعد وداد وجدان يسرى شذى رؤى رغد حصة "
+        "دلال غادة عبير روان رنا مي سهى عفاف ملاك مشاعل رقية حليمة أميرة أمينة عالية طيبة زينة تهاني "
+        "ثريا نعيمة مالك محسن مراد مشهور معن وجدي وديع غانم علاء ضياء حاتم حازم رياض شادي مأمون مسعود "
+        "نعيم همام تميم إسراء إلهام لمياء مؤيد باسم فؤاد لبنى أسماء اسماء سلوى نادية ناهد ماجدة سامي "
+        "سامر رامي عاصم عقيل كاظم نبيل رشيد وسيم ",
+    )
+)
+
+
 @cache
-def given_names() -> frozenset[str]:
-    """Common Arabic given names."""
-    text = files("bimedix2.data.privacy").joinpath("names_ar.txt").read_text(encoding="utf-8")
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+def _bare_names() -> re.Pattern[str]:
+    """A given name that is no other word, and more of the name behind it."""
+    first = "|".join(sorted(given_names("ar") - _ALSO_WORDS, key=len, reverse=True))
+    more = rf"(?:[ ](?:(?:بن|ابن|بنت|أبو|آل)[ ])?(?:عبد[ ])?{_ENDS}{_WORD}){{1,3}}"
+    return re.compile(rf"(?<!\w)[ول]?(?P<phi>(?:{first}){more})(?!\w)")
 
 
 def _given(match: re.Match[str]) -> bool:
     """A given name first; عبد is the first half of one."""
     words = match["phi"].split()
-    return words[0] in given_names() or (words[0] == "عبد" and len(words) > 1)
+    return words[0] in given_names("ar") or (words[0] == "عبد" and len(words) > 1)
 
 
 def _two_given(match: re.Match[str]) -> bool:
     words = match["phi"].split()
-    return _given(match) and len(words) > 1 and (words[1] in given_names() or words[1].startswith(("ال", "عبد", "بن")))
+    return (
+        _given(match) and len(words) > 1 and (words[1] in given_names("ar") or words[1].startswith(("ال", "عبد", "بن")))
+    )
 
 
 def _titled(match: re.Match[str]) -> bool:
@@ -81,7 +102,12 @@ def _street(match: re.Match[str]) -> bool:
     return not _NO_NAME.match(match["phi"].split()[1])
 
 
-ARABIC: tuple[Pattern, ...] = (
+def arabic() -> tuple[Pattern, ...]:
+    """All patterns; the one of bare names is made when it is first needed."""
+    return (*_ARABIC, Pattern("name", _bare_names(), _two_given))
+
+
+_ARABIC: tuple[Pattern, ...] = (
     # At the start of a line د. and أ. are letters of options, and behind a number د. are minutes.
     Pattern("name", re.compile(rf"(?m)(?<![\w.\d])(?<!\d )(?<!^)(?:أ\.[ ]?)?د\.[ ]?(?P<phi>{_NAMES})"), _titled),
     Pattern("name", re.compile(rf"(?m)^[ ]*(?:أ\.[ ]?)?د\.[ ]?(?P<phi>{_NAMES})"), _two_given),
@@ -99,7 +125,10 @@ ARABIC: tuple[Pattern, ...] = (
     Pattern("age", re.compile(rf"(?<!\w){_AGE}(?P<phi>\d{{2,3}})(?![\d.%])"), is_old),
     Pattern(
         "age",
-        re.compile(r"(?<![\d.,])(?P<phi>\d{2,3}[ ](?:عاما|سنة|عام))[ ](?:من العمر|من عمره|من عمرها)"),
+        re.compile(
+            r"(?<!منذ )(?<!خلال )(?<!لمدة )(?<!قبل )(?<!مدة )(?<!مرور )(?<!بعد )(?<![\d.,] )(?<![\d.,])"
+            r"(?P<phi>\d{2,3}[ ](?:عاما|سنة))(?!\w)"
+        ),
         is_old,
     ),
     Pattern("phone", re.compile(rf"(?<!\w){_PHONE}{SEP}{TELEPHONE}")),

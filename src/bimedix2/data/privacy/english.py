@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from .patterns import ID, SEP, TELEPHONE, UNIT, YEAR, Pattern, is_old, no_case
+from .patterns import ID, SEP, TELEPHONE, UNIT, YEAR, Pattern, given_names, is_old, no_case
 
 _MONTH = (
     r"(?:jan(?:uary|\.)?|feb(?:ruary|\.)?|mar(?:ch|\.)?|apr(?:il|\.)?|may|june?|july?|aug(?:ust|\.)?|"
     r"sept?(?:ember|\.)?|oct(?:ober|\.)?|nov(?:ember|\.)?|dec(?:ember|\.)?)"
 )
-_ONE = r"(?:[A-Z][a-z]+(?:-[A-Z]?[a-z]+|'[A-Z][a-z]+)*|[A-Z]\.|[A-Z]'[A-Z][a-z]+)"
+_ONE = r"(?:[A-Z]l-[A-Z][a-z]+|[A-Z][a-z]+(?:-[A-Z]?[a-z]+|'[A-Z][a-z]+)*|[A-Z]\.|[A-Z]'[A-Z][a-z]+)"
 _NAMES = rf"{_ONE}(?:[ \t]+(?:(?:al|el|bin|ibn|van|von|de)[ -])?{_ONE}){{0,3}}"
 _ANY_NAMES = rf"(?:{_NAMES}|[A-Z][A-Z'-]+(?:(?:[,^][ ]?|[ ])(?!(?:DOB|MRN|AGE|SEX|DATE|ID)\b)[A-Z][A-Z'-]+){{0,3}})"
 _NO_NAME = re.compile(
@@ -25,8 +25,22 @@ _BY = r"(?:dictated|signed|reported|reviewed|read|transcribed|verified)[ ]by"
 _STREET = r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Court|Square|Highway)"
 
 
+_PLACE = re.compile(
+    r"(?:Hospital|University|College|Clinic|Medical|Center|Centre|Institute|Street|School|Virus|Syndrome)"
+)
+_EPONYM = (
+    r"(?!['’]?s?[ ](?i:disease|syndrome|sign|test|virus|criteria|classification|procedure|score|scale|law|palsy|"
+    r"lymphoma|hospital|university|medical|clinic))"
+)
+
+
 def _named(match: re.Match[str]) -> bool:
     return not _NO_NAME.match(match["phi"])
+
+
+def _given(match: re.Match[str]) -> bool:
+    words = match["phi"].split()
+    return words[0] in given_names("en") and not _NO_NAME.match(words[-1]) and not _PLACE.match(words[-1])
 
 
 ENGLISH: tuple[Pattern, ...] = (
@@ -44,13 +58,21 @@ ENGLISH: tuple[Pattern, ...] = (
         _named,
     ),
     Pattern("name", re.compile(rf"(?m)^[ \t]*(?i:name)[ \t]*:[ \t]*(?P<phi>{_ONE}(?:[ \t]+{_ONE}){{1,3}})"), _named),
+    # Two capitalised words in a row of which the first is a common given name.
     Pattern(
-        "date",
-        no_case(rf"(?<![\w/.-])(?P<phi>\d{{1,2}}(?:st|nd|rd|th)?[ -](?:of[ ])?{_MONTH}(?:[ ,-]+{YEAR})?)(?![\w-])"),
+        "name",
+        re.compile(
+            rf"(?<![\w.'-])(?P<phi>[A-Z][a-z]+(?:[ ][A-Z]\.)?[ ](?:(?:al|el|bin|ibn|van|von|de)[ -])?{_ONE})\b{_EPONYM}"
+        ),
+        _given,
     ),
     Pattern(
         "date",
-        no_case(rf"(?<![\w-])(?P<phi>{_MONTH}[ ]\d{{1,2}}(?:st|nd|rd|th)?(?:,?[ ]{YEAR})?)(?![\w.,-]*\d){UNIT}"),
+        no_case(rf"(?<![\w/.-])(?P<phi>\d{{1,2}}(?:st|[nr]d|th)?[ -](?:of[ ])?{_MONTH}(?:[ ,-]+{YEAR})?)(?![\w-])"),
+    ),
+    Pattern(
+        "date",
+        no_case(rf"(?<![\w-])(?P<phi>{_MONTH}[ ]\d{{1,2}}(?:st|[nr]d|th)?(?:,?[ ]{YEAR})?)(?![\w.,-]*\d){UNIT}"),
     ),
     # A month alone identifies only where it dates what happened to the patient.
     Pattern("date", no_case(rf"\b{_EVENT}\b[^.\n]{{0,25}}?[ :](?P<phi>{_MONTH},?[ ]{YEAR})(?!\d)")),

@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
 from typing import Literal, NamedTuple
 
-Kind = Literal["name", "date", "age", "phone", "record_number", "national_id", "email", "address"]
-KINDS: tuple[Kind, ...] = ("name", "date", "age", "phone", "record_number", "national_id", "email", "address")
+from bimedix2.records.schema import Language
+
+Kind = Literal["name", "date", "age", "phone", "national_id", "record_number", "email", "address"]
+KINDS: tuple[Kind, ...] = ("name", "date", "age", "phone", "national_id", "record_number", "email", "address")
 YEAR = r"(?:1[89]\d\d|20\d\d)"
 UNIT = r"(?!\s*(?:mg|ml|mm|cm|kg|mcg|g|iu|units?|%|ملغ|مجم|ملم|مم|سم|مل))"
 SEP = r"[ \t]*(?:[:=#]|[-](?=[ \t])|is\b|رقم|no\.?|number)?[ \t]*[:=#]?[ \t]*"
 ID = r"(?P<phi>(?=[A-Z0-9/-]*\d)[A-Z0-9][A-Z0-9/-]{3,19})(?!\w)"
 TELEPHONE = r"(?P<phi>\+?\(?\d(?:[ .()-]{0,2}\d){6,14})(?!\d)"
+
+
+@cache
+def given_names(language: Language) -> frozenset[str]:
+    """Common given names: Arabic ones in Arabic script, and those that are written in Latin script."""
+    text = files("bimedix2.data.privacy").joinpath(f"names_{language}.txt").read_text(encoding="utf-8")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 
 
 class Pattern(NamedTuple):
@@ -80,6 +91,17 @@ BOTH: tuple[Pattern, ...] = (
         ),
     ),
     Pattern("phone", re.compile(r"(?<![\w.-])(?P<phi>(?:\(\d{3}\)[ ]?|\d{3}[-.])\d{3}[-.]\d{4})(?![\w-])")),
+    # Long numbers stand for records more often than for measurements; counts come with a unit or a separator.
+    Pattern(
+        "record_number",
+        re.compile(
+            r"(?<!PMID )(?<!PMID: )(?<!doi )(?<![\w.,/:+-])(?P<phi>\d{6,10})(?![\w,/:-]|[.]\d|\s*(?:/|[cx×%]|cells|"
+            r"copies|units|iu|per|people|patients|cases|deaths|persons|children|women|men|dollars|خلية|نسخة|وحدة|شخص|حالة|"
+            r"مريض|دولار))",
+            re.IGNORECASE,
+        ),
+        lambda match: not match["phi"].endswith("000"),
+    ),
     # Mobile numbers of the Gulf and of Egypt.
     Pattern("phone", re.compile(r"(?<![\w.,/+-])(?P<phi>05\d(?:[ -]?\d){7}|01[0125](?:[ -]?\d){8})(?![\d.,]*\d)")),
     # Identity numbers of the Emirates, of Egypt, and of the United States.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .arabic import ARABIC
+from .arabic import arabic
 from .english import ENGLISH
 from .patterns import BOTH, KINDS, Kind
 from .plain import plain
@@ -43,7 +43,7 @@ def scan_text(text: str) -> list[Found]:
     []
     """
     looked = plain(text)
-    patterns = (*BOTH, *ENGLISH, *(ARABIC if _ARABIC.search(looked.text) else ()))
+    patterns = (*BOTH, *ENGLISH, *(arabic() if _ARABIC.search(looked.text) else ()))
     spans = [
         Found(pattern.kind, *looked.span(*match.span("phi")))
         for pattern in patterns
