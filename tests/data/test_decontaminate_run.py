@@ -167,7 +167,7 @@ def test_the_same_mix_gives_the_same_bytes(tmp_path: Path) -> None:
     found(tmp_path, [*CLEAN, made("own:9", VIGNETTE)], tests)
     first = (tmp_path / "out.jsonl").read_bytes(), (tmp_path / "out.quarantine.jsonl").read_bytes()
     found(tmp_path, [*CLEAN, made("own:9", VIGNETTE)], tests)
-    assert (tmp_path / "out.jsonl").read_bytes(), (tmp_path / "out.quarantine.jsonl").read_bytes() == first
+    assert ((tmp_path / "out.jsonl").read_bytes(), (tmp_path / "out.quarantine.jsonl").read_bytes()) == first
 
 
 @pytest.mark.parametrize(
