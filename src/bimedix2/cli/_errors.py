@@ -20,6 +20,9 @@ _EXTRA_OF = {
     **dict.fromkeys(("pydicom", "pylibjpeg", "jpeg_ls", "libjpeg", "openjpeg"), "dicom"),
     **dict.fromkeys(("pyarrow", "httpx"), "data"),
     "sklearn": "evaluate",
+    **dict.fromkeys(
+        ("fastapi", "uvicorn", "prometheus_client", "python_multipart", "joserfc", "fpdf", "docx"), "serve"
+    ),
     **dict.fromkeys(("lm_eval", "inspect_ai"), "harness"),
 }
 

@@ -10,22 +10,28 @@ from . import (
     ask,
     chat,
     data,
+    data_build,
+    data_card,
     data_check,
     data_decontaminate,
     data_ingest,
+    data_mix,
     data_phi,
     data_review,
     data_rewrite,
+    data_shard,
     data_stats,
     data_translate,
     doctor,
     evaluate,
     harness,
+    keys,
     models,
     overlap,
     pull,
     report,
     score,
+    serve,
     train,
     train_status,
 )
@@ -90,6 +96,7 @@ app.command("export")(models.export)
 app.command("train")(train.train)
 app.command("train status")(train_status.status)
 app.command("doctor")(doctor.doctor)
+app.command("serve")(serve.serve)
 
 data_app = new_typer("Look at, fetch, build and convert data sets.")
 data_app.command("ingest")(data_ingest.ingest)
@@ -97,7 +104,8 @@ data_app.command("sources")(data_ingest.sources)
 data_app.command("stats")(data_stats.stats)
 data_app.command("show")(data.show)
 data_app.command("fetch")(data.fetch)
-data_app.command("build-nano")(data.build_nano)
+data_app.command("build")(data_build.build)
+data_app.command("card")(data_card.card)
 data_app.command("convert")(data.convert)
 data_app.command("rewrite")(data_rewrite.rewrite)
 data_app.command("translate")(data_translate.translate)
@@ -112,6 +120,9 @@ data_app.add_typer(review_app, name="review")
 data_app.command("decontaminate")(data_decontaminate.decontaminate)
 data_app.command("dedup")(data_decontaminate.dedup)
 data_app.command("phi")(data_phi.phi)
+data_app.command("mix")(data_mix.mix)
+data_app.command("shard")(data_shard.shard)
+data_app.command("unshard")(data_shard.unshard)
 app.add_typer(data_app, name="data")
 
 app.command("evaluate")(evaluate.evaluate)
@@ -119,6 +130,16 @@ app.command("score")(score.score)
 app.command("compare")(score.compare)
 app.command("report")(report.report)
 app.command("overlap")(overlap.overlap)
+
+keys_app = new_typer("Who may use the server. من يحق له استخدام الخادم.")
+keys_app.command("create")(keys.create)
+keys_app.command("list")(keys.list_)
+keys_app.command("revoke")(keys.revoke)
+app.add_typer(keys_app, name="keys")
+audit_app = new_typer("What was done on the server. ما جرى على الخادم.")
+audit_app.command("verify")(keys.verify)
+audit_app.command("tail")(keys.tail)
+app.add_typer(audit_app, name="audit")
 
 harness_app = new_typer("Exchange with other evaluation harnesses; score --format reads their predictions.")
 harness_app.command("lm-eval-tasks")(harness.lm_eval_tasks)

@@ -1,4 +1,4 @@
-"""``bimedix2 data``: look at a sample, fetch, build nano's training set, convert between formats."""
+"""``bimedix2 data``: look at a sample, fetch, convert between formats."""
 
 from __future__ import annotations
 
@@ -106,22 +106,6 @@ def fetch(
             typer.echo(f"{data / source.folder}  {source.hub} @ {held.commit}  {len(held.files)} files")
     if failed:
         raise typer.Exit(failed[0].exit_status)
-
-
-def build_nano(
-    data: Annotated[Path, typer.Option(help="Folder of the public data sets.")],
-    out: Annotated[Path, typer.Option(help="Folder for records.jsonl and images made on the way.")],
-) -> None:
-    """Write the bilingual set that nano is trained on.
-
-    بناء مجموعة البيانات الثنائية اللغة التي يدرب عليها nano.
-    """
-    from bimedix2.data.nano_mix import build_nano_mix
-
-    counts = build_nano_mix(data, out)
-    for name, count in counts.items():
-        typer.echo(f"{count:8d}  {name}")
-    typer.echo(f"{sum(counts.values()):8d}  {out / 'records.jsonl'}")
 
 
 def convert(

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
+from ._runner import RunnerKind, RunnerOption, WorkersOption
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from bimedix2.data.check import CheckResult, Context, PairRow
+    from bimedix2.data.check import CheckResult
+    from bimedix2.data.check.batches import CheckOptions
     from bimedix2.data.check.rows import BadRow
     from bimedix2.data.check.show import Summary
+    from bimedix2.data.runner import Runner
+    from bimedix2.errors import RecordError
     from bimedix2.records import Record
-
-_BATCH = 64  # pairs; the encoder is fastest from here on
+    from bimedix2.records.schema import Language
 
 
 def check(
@@ -45,6 +50,8 @@ def check(
     quarantine: Annotated[Path | None, typer.Option(help="Also write bad rows there, with their reasons.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print a JSON line for every row.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help="In the report, show the rows that passed, too.")] = False,
+    runner: RunnerOption = RunnerKind.local,
+    workers: WorkersOption = 0,
 ) -> None:
     """Check translations between English and Arabic: numbers, units, negation, sides, drugs, options and more.
 
@@ -55,24 +62,28 @@ def check(
     يُذكر سببه ولا يوقف البقية.
     """
     from bimedix2.data.check.show import Summary
+    from bimedix2.data.runner import open_runner
     from bimedix2.errors import ConfigError
 
     if (pairs is None) == (records is None):
         raise ConfigError("Give either --pairs or --records.", "أعط أحد الخيارين --pairs أو --records.")
     options = _options(glossary, direction, positions, encoder, scorer or [], least or [])
     out = _Output(json_output, show_all, quarantine, Summary())
-    if pairs is not None:
-        _check_pairs(pairs, options, out)
-    elif records is not None:
-        _check_records(records, options, out)
+    # A row that comes through a pipe is answered at once, not when enough of them have come for all cores.
+    with open_runner(runner.value, 1 if str(pairs) == "-" and runner.value == "local" else workers) as found:
+        if pairs is not None:
+            _check_pairs(pairs, options, out, found)
+        elif records is not None:
+            _check_records(records, options, out, found)
     out.end()
 
 
 def _options(
     glossary: Path | None, direction: str, positions: bool, encoder: bool, scorers: list[str], least: list[str]
-) -> dict[str, Any]:
-    """Arguments of ``check_pairs``."""
-    from bimedix2.data.check import Glossary, UseScorer, has_use, load_scorer, read_glossary
+) -> CheckOptions:
+    """What the checks need, on this machine or in another process."""
+    from bimedix2.data.check import has_use
+    from bimedix2.data.check.batches import CheckOptions
     from bimedix2.errors import ConfigError
 
     if direction not in ("auto", "en-ar", "ar-en"):
@@ -80,26 +91,16 @@ def _options(
             f"--direction {direction!r} is none of auto, en-ar, ar-en.",
             f"القيمة {direction!r} للخيار --direction ليست auto ولا en-ar ولا ar-en.",
         )
-    terms = read_glossary(glossary) if glossary else Glossary()
-    similarity = None
-    if encoder and has_use():
-        similarity = UseScorer()
-    elif encoder:
+    if encoder and not has_use():
         from ._terminal import tell
 
         tell(
             "No sentence encoder: 'mismatch' and 'cut' go by words and length. pip install 'bimedix2[check]' adds it.",
             "لا يوجد مرمز جمل، فيعتمد mismatch وcut على الكلمات والطول. يضيفه pip install 'bimedix2[check]'.",
         )
-    context = _context(terms, direction, positions)
-    loaded = [load_scorer(name) for name in scorers]
-    return {"context": context, "similarity": similarity, "scorers": loaded, "least": _limits(least)}
-
-
-def _context(terms: Any, direction: str, positions: bool) -> Context:
-    from bimedix2.data.check import Context
-
-    return Context(None if direction == "auto" else "ar" if direction == "ar-en" else "en", terms, positions)
+        encoder = False
+    language: Language | None = None if direction == "auto" else "ar" if direction == "ar-en" else "en"
+    return CheckOptions(glossary, language, positions, encoder, tuple(scorers), _limits(least))
 
 
 def _limits(least: list[str]) -> dict[str, float]:
@@ -181,56 +182,68 @@ def _lines(path: Path) -> AbstractContextManager[BinaryIO]:
         ) from error
 
 
-def _check_pairs(path: Path, options: dict[str, Any], out: _Output) -> None:
+def _check_pairs(path: Path, options: CheckOptions, out: _Output, runner: Runner) -> None:
+    from bimedix2.data.check.batches import pair_checker
     from bimedix2.data.check.rows import read_pairs
 
     with _lines(path) as lines:
-        rows = read_pairs(lines)
-        while batch := list(islice(rows, _BATCH)):
-            _check_batch(batch, options, out)
+        _check(read_pairs(lines), partial(pair_checker, options), out, runner)
 
 
-def _check_batch(batch: list[PairRow | BadRow], options: dict[str, Any], out: _Output) -> None:
-    """Check the good rows together and tell of all in their order."""
-    from bimedix2.data.check import PairRow, check_pairs
+def _check_records(path: Path, options: CheckOptions, out: _Output, runner: Runner) -> None:
+    from bimedix2.data.check.batches import record_checker
 
-    results = iter(check_pairs([row for row in batch if isinstance(row, PairRow)], **options))
-    for row in batch:
-        if isinstance(row, PairRow):
-            out.result(next(results), [(row.source, row.translation)])
-        else:
-            out.bad(row)
+    _check(_with_originals(path), partial(record_checker, options), out, runner)
 
 
-def _check_records(path: Path, options: dict[str, Any], out: _Output) -> None:
-    from bimedix2.data.check import check_record
+def _check(rows: Iterable[Any], checker: Any, out: _Output, runner: Runner) -> None:
+    """Check rows and tell of all in their order; they wait here for their results, so that none has to come back."""
+    from bimedix2.data.check.batches import BATCH, texts_of
+    from bimedix2.data.runner import batched
+
+    waiting: deque[Any] = deque()
+
+    def coming() -> Iterator[Any]:
+        for row in rows:
+            waiting.append(row)
+            yield row
+
+    for results in runner.map_batches(checker, batched(coming(), BATCH)):
+        for result in results:
+            row = waiting.popleft()
+            if result is None:
+                out.bad(row)
+            else:
+                out.result(result, texts_of(row))
+
+
+def _with_originals(path: Path) -> Iterator[tuple[Record, Record] | BadRow]:
+    """Translations with their originals, and bad rows where they are."""
     from bimedix2.data.check.rows import BadRow
+    from bimedix2.records import read_records
 
-    wanted = {record.parent for record in _read(path, None) if record.parent}
-    originals = {record.id: record for record in _read(path, None) if record.id in wanted}
-    for number, record in enumerate(_read(path, out), 1):
+    wanted = {record.parent for record in read_records(path, on_error=_ignore) if record.parent}
+    originals = {record.id: record for record in read_records(path, on_error=_ignore) if record.id in wanted}
+    bad: list[BadRow] = []
+
+    def note(error: RecordError) -> None:
+        texts = (f"{error.field}: {text}" for text in (error.problem, error.problem_ar))
+        bad.append(BadRow(error.row, None, *texts, b""))
+
+    for number, record in enumerate(read_records(path, on_error=note), 1):
+        yield from bad
+        bad.clear()
         if record.parent is None:
             continue
         original = originals.get(record.parent)
         if original is None:
             problem = f"the original {record.parent!r} of {record.id!r} is not in the file"
             problem_ar = f"الأصل {record.parent!r} للسجل {record.id!r} ليس في الملف"
-            out.bad(BadRow(number, record.id, problem, problem_ar, record.id.encode()))
+            yield BadRow(number, record.id, problem, problem_ar, record.id.encode())
         elif original.turns[0].language != record.turns[0].language:
-            texts = [(one.text, other.text) for one, other in zip(original.turns, record.turns, strict=False)]
-            out.result(check_record(original, record, **options), texts)
+            yield original, record
+    yield from bad
 
 
-def _read(path: Path, out: _Output | None) -> Iterator[Record]:
-    """Records of a file; bad ones are told of where ``out`` is given, and left out."""
-    from bimedix2.data.check.rows import BadRow
-    from bimedix2.records import read_records
-
-    def note(error: Any) -> None:
-        if out is not None:
-            out.bad(
-                BadRow(error.row, None, f"{error.field}: {error.problem}", f"{error.field}: {error.problem_ar}", b"")
-            )
-
-    found: Iterable[Record] = read_records(path, on_error=note)
-    yield from found
+def _ignore(error: RecordError) -> None:
+    """Bad rows are told of in the last pass."""

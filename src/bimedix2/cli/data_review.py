@@ -79,6 +79,9 @@ def serve(
         list[str] | None, typer.Option(help="Pseudonym of a third reader, who decides where others differ.")
     ] = None,
     data: Annotated[Path, typer.Option(help="Folder that image paths start from.")] = Path(),
+    pictures: Annotated[
+        Path | None, typer.Option(help="Further folder of pictures, such as that of `data build`.")
+    ] = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 0,
 ) -> None:
     """Show the review page on this machine and print a link for each reviewer. Ctrl-C ends it; nothing is lost.
@@ -93,7 +96,7 @@ def serve(
 
     names = reviewer or ([] if adjudicator else ["reviewer"])
     roles: dict[str, Role] = {**dict.fromkeys(names, "reviewer"), **dict.fromkeys(adjudicator or (), "adjudicator")}
-    server = ReviewServer(workspace, roles, data, port)
+    server = ReviewServer(workspace, roles, data, port, pictures)
     try:
         for name, link in server.links().items():
             print(f"{name}  {link}", flush=True)

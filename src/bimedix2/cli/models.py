@@ -20,6 +20,20 @@ class KeyStyle(StrEnum):
     current = "current"
 
 
+class FileFormat(StrEnum):
+    """What to write: a Hugging Face folder, or two files for llama.cpp."""
+
+    hf = "hf"
+    gguf = "gguf"
+
+
+class GgufType(StrEnum):
+    """Type of the matrices in GGUF files."""
+
+    f16 = "f16"
+    f32 = "f32"
+
+
 Keys = Annotated[KeyStyle, typer.Option(help="classic: as vLLM reads them; current: as transformers 5 writes them.")]
 
 
@@ -80,13 +94,29 @@ def merge(
 def export(
     model: Annotated[str, typer.Argument(help="nano, a folder or a hub id.")],
     target: Target,
+    adapter: o.Adapter = None,
     key_style: Keys = KeyStyle.classic,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="hf: a Hugging Face folder; gguf: text.gguf and mmproj.gguf.")
+    ] = FileFormat.hf,
+    dtype: Annotated[GgufType, typer.Option(help="Of the matrices in GGUF files.")] = GgufType.f16,
 ) -> None:
-    """Write a model as a Hugging Face folder with the key names that other engines read.
+    """Write a model for other engines: a Hugging Face folder (vLLM and others) or GGUF (llama.cpp).
 
-    تصدير نموذج إلى مجلد Hugging Face بأسماء المفاتيح التي تقرؤها المحركات الأخرى.
+    تصدير نموذج إلى محركات أخرى: مجلد Hugging Face (مثل vLLM) أو ملفات GGUF (مثل llama.cpp).
     """
-    _write(model, target, None, key_style)
+    if file_format is FileFormat.hf:
+        _write(model, target, adapter, key_style)
+        return
+    from bimedix2.model import load_bundle
+    from bimedix2.model.gguf import export_gguf
+
+    from ._terminal import quiet_libraries
+
+    _refuse_existing(target)
+    quiet_libraries()
+    export_gguf(load_bundle(model, adapter=adapter, device="cpu"), target, dtype=dtype.value)
+    typer.echo(str(target))
 
 
 def _write(model: str, target: Path, adapter: Path | None, key_style: KeyStyle) -> None:

@@ -86,7 +86,7 @@ class Child:
             left -= len(block)
         self._in.flush()
         header, payload_size = protocol.read_header(self._out)
-        protocol.check_answer(header, payload_size, request.limits)
+        protocol.check_answer(header, payload_size, request.limits, request.output)
         return header, protocol.read_exactly(self._out, payload_size)
 
     def kill(self) -> None:

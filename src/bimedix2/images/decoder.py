@@ -19,7 +19,7 @@ from bimedix2.images.child import Child, Deadline
 from bimedix2.images.messages import clean_name, image_error, image_notice
 from bimedix2.images.protocol import ProtocolError
 from bimedix2.images.sniff import HEAD_BYTES, SMALLEST_FILE, sniff
-from bimedix2.images.types import DecodedImage, DecodeLimits, DecodeRequest
+from bimedix2.images.types import DecodedImage, DecodeLimits, DecodeRequest, GreyImage
 
 
 class ImageDecoder:
@@ -64,6 +64,25 @@ class ImageDecoder:
         """Decode an upload that is in memory; arguments and errors as for ``load_image``."""
         return self._decode(io.BytesIO(data), len(data), frame, window)
 
+    def grey_bytes(self, data: bytes, *, frame: int | None = None) -> GreyImage:
+        """Grey values before any window of a DICOM or 16-bit PNG file, with the windows to offer for it.
+
+        Raises:
+            ImageError: ``image_not_grey`` for any other picture; else as for ``load_image``.
+        """
+        _, header, codes = self._answer(io.BytesIO(data), len(data), frame, None, "grey")
+        return _grey(header, codes)
+
+    def strip_bytes(self, data: bytes) -> bytes:
+        """A DICOM file with its pixels and the attributes that showing them needs, and nothing else.
+
+        Raises:
+            ImageError: ``unsupported_image_type`` for another format; else as for ``load_image``.
+        """
+        if sniff(data[:HEAD_BYTES]) != "dicom":
+            raise image_error("unsupported_image_type")
+        return self._answer(io.BytesIO(data), len(data), None, None, "strip")[2]
+
     def warm(self) -> None:
         """Start the child now, so that the first image does not wait for it.
 
@@ -97,6 +116,12 @@ class ImageDecoder:
     def _decode(
         self, stream: BinaryIO, size: int, frame: int | None, window: tuple[float, float] | None
     ) -> DecodedImage:
+        kind, header, pixels = self._answer(stream, size, frame, window, "rgb")
+        return _decoded(kind, header, pixels)
+
+    def _answer(
+        self, stream: BinaryIO, size: int, frame: int | None, window: tuple[float, float] | None, output: str
+    ) -> tuple[str, dict[str, Any], bytes]:
         if size > self.limits.max_bytes:
             raise image_error("image_too_large")
         head = stream.read(HEAD_BYTES)
@@ -106,10 +131,10 @@ class ImageDecoder:
         if kind is None:
             raise image_error("unsupported_image_type")
         stream.seek(0)
-        request = DecodeRequest(kind, frame, _checked_window(window), self.limits)
+        request = DecodeRequest(kind, frame, _checked_window(window), self.limits, output)
         with self._lock:
-            header, pixels = self._exchange(request, stream, size)
-        return _decoded(kind, header, pixels)
+            header, payload = self._exchange(request, stream, size)
+        return kind, header, payload
 
     def _exchange(self, request: DecodeRequest, stream: BinaryIO, size: int) -> tuple[dict[str, Any], bytes]:
         child = self._ready_child()
@@ -178,3 +203,10 @@ def _decoded(kind: str, header: dict[str, Any], data: bytes) -> DecodedImage:
         warnings=tuple(image_notice(code) for code in header["notices"]),
         sha256=digest.hexdigest(),
     )
+
+
+def _grey(header: dict[str, Any], data: bytes) -> GreyImage:
+    codes = np.frombuffer(data, dtype="<u2").reshape(header["height"], header["width"])
+    names = ("low", "high", "step", "padding", "inverted", "laterality", "frame")
+    windows = tuple((centre, width, name) for centre, width, name in header["windows"])
+    return GreyImage(codes=codes, windows=windows, **{name: header[name] for name in names})

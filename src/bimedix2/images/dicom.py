@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,8 +32,26 @@ MAX_PIXEL_RATIO = 16.0
 BLOCK = 1 << 20
 
 
-def render_dicom(data: bytes, request: DecodeRequest) -> Rendered:
-    """Decode and render one frame.
+@dataclass(slots=True)
+class Opened:
+    """One decoded frame and what its file says: ``stored`` are (rows, columns[, 3]) stored values."""
+
+    dataset: Any
+    big_endian: bool
+    frame: int
+    frames: int
+    stored: NDArray[Any]
+    photometric: str
+    notices: list[str]
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether the values are one grey channel."""
+        return self.photometric.startswith("MONOCHROME")
+
+
+def open_frame(data: bytes, request: DecodeRequest, keywords: Sequence[str] = fields.KEYWORDS) -> Opened:
+    """Check a file, read the attributes of ``keywords`` and decode one frame.
 
     Raises:
         ImageError: with the code of the fault.
@@ -39,7 +59,7 @@ def render_dicom(data: bytes, request: DecodeRequest) -> Rendered:
     outline = scan(data)
     # Pillow decodes some fragments, whose own header may claim more than Rows and Columns say.
     Image.MAX_IMAGE_PIXELS = request.limits.max_pixels
-    dataset = pydicom.dcmread(io.BytesIO(data[: outline.end]), specific_tags=fields.KEYWORDS)
+    dataset = pydicom.dcmread(io.BytesIO(data[: outline.end]), specific_tags=list(keywords))
     frames = max(1, fields.whole(dataset, "NumberOfFrames", 1))
     frame = request.frame or 0
     if not 0 <= frame < frames:
@@ -47,19 +67,32 @@ def render_dicom(data: bytes, request: DecodeRequest) -> Rendered:
     _check_pixel_module(dataset, request.limits)
     notices = ["multi_frame_first"] if frames > 1 and request.frame is None else []
     stored, photometric = _decode(dataset, outline.syntax, frame)
+    return Opened(dataset, outline.syntax == BIG_ENDIAN, frame, frames, stored, photometric, notices)
+
+
+def render_dicom(data: bytes, request: DecodeRequest) -> Rendered:
+    """Decode and render one frame.
+
+    Raises:
+        ImageError: with the code of the fault.
+    """
+    found = open_frame(data, request)
+    dataset, notices = found.dataset, found.notices
     window = None
-    if photometric.startswith("MONOCHROME"):
-        grey, window = _Grey(dataset, frame, outline.syntax == BIG_ENDIAN, notices).render(stored, request)
+    if found.is_grey:
+        grey, window = Grey(dataset, found.frame, found.big_endian, notices).render(found.stored, request)
         pixels = np.repeat(grey[:, :, None], 3, axis=2)
     else:
         if request.window is not None:
             refuse("image_bad_window")
-        pixels = _colour(dataset, stored, photometric)
-    pixels = _square(pixels, fields.spacing(dataset, frame), request.limits, notices)
+        pixels = _colour(dataset, found.stored, found.photometric)
+    size = square_size(pixels.shape[:2], fields.spacing(dataset, found.frame), request.limits, notices)
+    if size is not None:
+        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC), dtype=np.uint8)
     if fields.may_show_identity(dataset):
         notices.append("may_contain_identity")
     modality = fields.MODALITIES.get(fields.text(dataset, "Modality"))
-    return Rendered(pixels, modality, window, frame, frames, notices)
+    return Rendered(pixels, modality, window, found.frame, found.frames, notices)
 
 
 def _check_pixel_module(dataset: Any, limits: DecodeLimits) -> None:
@@ -91,7 +124,7 @@ def _decode(dataset: Any, syntax: str, frame: int) -> tuple[NDArray[Any], str]:
     return refuse("image_unreadable")
 
 
-class _Grey:
+class Grey:
     """The grey pipeline for one frame: what the file says, then ``render``."""
 
     def __init__(self, dataset: Any, frame: int, big_endian: bool, notices: list[str]) -> None:
@@ -120,16 +153,16 @@ class _Grey:
         index = stored.astype(np.int32) - low
         counts = np.bincount(index.ravel())
         levels = np.arange(low, low + len(counts), dtype=np.float64)
-        padding = self._padding(levels)
-        x = self._modality(levels)
+        padding = self.padding(levels)
+        x = self.modality(levels)
         present = np.where(padding, 0, counts)
         look = self._look(x[present > 0], present[present > 0], request)
         shown = self._present(x, look, padding)
         return shown[index], _pair(look)
 
     def _by_pixels(self, stored: Floats, request: DecodeRequest) -> tuple[NDArray[np.uint8], Any]:
-        padding = self._padding(stored) | ~np.isfinite(stored)
-        x = self._modality(stored)
+        padding = self.padding(stored) | ~np.isfinite(stored)
+        x = self.modality(stored)
         look = self._look(x[~padding], None, request)
         shown = np.empty(x.shape, dtype=np.uint8)
         rows = max(1, BLOCK // x.shape[1])
@@ -138,10 +171,11 @@ class _Grey:
             shown[part] = self._present(x[part], look, padding[part])
         return shown, _pair(look)
 
-    def _modality(self, values: Floats) -> Floats:
+    def modality(self, values: Floats) -> Floats:
+        """Stored values in modality units (HU for CT)."""
         return self.lut(values) if self.lut else values * self.slope + self.intercept
 
-    def _padding(self, values: Floats) -> NDArray[np.bool_]:
+    def padding(self, values: Floats) -> NDArray[np.bool_]:
         """Which values stand for "no measurement here" (PS3.3 C.7.5.1.1.2)."""
         ends = [
             fields.numbers(fields.raw(self.dataset, k))[:1] for k in ("PixelPaddingValue", "PixelPaddingRangeLimit")
@@ -181,7 +215,7 @@ class _Grey:
         return min(self._ends(ends)), max(self._ends(ends))
 
     def _ends(self, ends: tuple[float, float]) -> list[float]:
-        return [float(value) for value in self._modality(np.asarray(ends))]
+        return [float(value) for value in self.modality(np.asarray(ends))]
 
     def _table(self, sequence: str, signed: bool) -> Table | None:
         table, valid = fields.table(self.dataset, sequence, signed, self.big_endian)
@@ -192,11 +226,12 @@ class _Grey:
     def _present(self, x: Floats, look: Window | Table, padding: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Window or table, inversion, and black where there is no measurement."""
         y = look(x) * (255.0 / look.top) if isinstance(look, Table) else apply_window(x, look)
-        shown = to_byte(255.0 - y if self._inverted() else y)
+        shown = to_byte(255.0 - y if self.inverted() else y)
         shown[padding] = 0
         return shown
 
-    def _inverted(self) -> bool:
+    def inverted(self) -> bool:
+        """Whether low values are to be shown bright."""
         # MONOCHROME1 images carry the shape INVERSE as well; the two name one inversion, not two.
         photometric = fields.text(self.dataset, "PhotometricInterpretation")
         return photometric == "MONOCHROME1" or fields.text(self.dataset, "PresentationLUTShape") == "INVERSE"
@@ -222,22 +257,22 @@ def _to_eight_bits(values: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     return to_byte(values.astype(np.float64) * (255.0 / (2**bits - 1)))
 
 
-def _square(
-    pixels: NDArray[np.uint8], spacing: tuple[float, float] | None, limits: DecodeLimits, notices: list[str]
-) -> NDArray[np.uint8]:
-    """Stretch the longer side of a pixel until pixels are square; never flips."""
+def square_size(
+    shape: tuple[int, ...], spacing: tuple[float, float] | None, limits: DecodeLimits, notices: list[str]
+) -> tuple[int, int] | None:
+    """(width, height) that makes pixels square by stretching their longer side, or None; never flips."""
     if spacing is None:
-        return pixels
+        return None
     ratio = spacing[0] / spacing[1] if spacing[1] else math.nan
     if not 1 / MAX_PIXEL_RATIO <= ratio <= MAX_PIXEL_RATIO:
         notices.append("pixel_aspect_ignored")
-        return pixels
+        return None
     if abs(ratio - 1) <= SQUARE_TOLERANCE:
-        return pixels
-    height, width = pixels.shape[0] * max(1.0, ratio), pixels.shape[1] * max(1.0, 1 / ratio)
+        return None
+    height, width = shape[0] * max(1.0, ratio), shape[1] * max(1.0, 1 / ratio)
     shrink = min(1.0, limits.max_side / max(height, width), math.sqrt(limits.max_pixels / (height * width)))
     size = (max(1, math.floor(width * shrink + 0.5)), max(1, math.floor(height * shrink + 0.5)))
     if shrink < 1.0:
         size = (max(1, int(width * shrink)), max(1, int(height * shrink)))
     notices.append("pixels_made_square")
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC), dtype=np.uint8)
+    return size

@@ -40,6 +40,10 @@ ERRORS: dict[str, tuple[str, str]] = {
         "the window must be two finite numbers, centre and width, with a width above 0, and applies to grey images.",
         "يجب أن تتكون النافذة من عددين محدودين، المركز والعرض، وأن يكون العرض أكبر من 0، وهي للصور الرمادية فقط.",
     ),
+    "image_not_grey": (
+        "the picture is in colour or has 8 bits, so it has no grey values to window. Use it as it is.",
+        "الصورة ملونة أو من 8 بت، فليست فيها قيم رمادية تطبق عليها نافذة. استخدمها كما هي.",
+    ),
     "image_decode_timeout": (
         "decoding took longer than allowed. Export the image again, or raise DecodeLimits.max_seconds.",
         "استغرق فك ترميز الصورة وقتا أطول من المسموح. أعد تصدير الصورة، أو ارفع قيمة DecodeLimits.max_seconds.",

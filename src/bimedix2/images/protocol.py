@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from bimedix2.images.dicom_fields import MODALITIES
 from bimedix2.images.messages import ERRORS, NOTICES
 from bimedix2.images.types import DecodeLimits, DecodeRequest
+from bimedix2.images.windows import SIDES, WINDOW_NAMES
 
 MAX_HEADER = 64 * 1024
 _PREFIX = struct.Struct("<IQ")
@@ -67,6 +68,7 @@ def pack_request(request: DecodeRequest) -> dict[str, Any]:
         "frame": request.frame,
         "window": request.window,
         "limits": asdict(request.limits),
+        "output": request.output,
     }
 
 
@@ -74,10 +76,10 @@ def unpack_request(header: dict[str, Any]) -> DecodeRequest:
     """Header as a request; the child trusts its parent."""
     window = header["window"]
     limits = DecodeLimits(**header["limits"])
-    return DecodeRequest(header["format"], header["frame"], tuple(window) if window else None, limits)
+    return DecodeRequest(header["format"], header["frame"], tuple(window) if window else None, limits, header["output"])
 
 
-def check_answer(header: dict[str, Any], payload_size: int, limits: DecodeLimits) -> None:
+def check_answer(header: dict[str, Any], payload_size: int, limits: DecodeLimits, output: str = "rgb") -> None:
     """Refuse any answer that an honest child could not have sent.
 
     Raises:
@@ -87,6 +89,36 @@ def check_answer(header: dict[str, Any], payload_size: int, limits: DecodeLimits
     if code is not None:
         _require(isinstance(code, str) and code in ERRORS and payload_size == 0)
         return
+    if output == "strip":
+        _require(132 < payload_size <= limits.max_bytes + MAX_HEADER)
+    elif output == "grey":
+        _check_grey(header, payload_size, limits)
+    else:
+        _check_picture(header, payload_size, limits)
+
+
+def _check_grey(header: dict[str, Any], payload_size: int, limits: DecodeLimits) -> None:
+    height, width, frame = (header.get(key) for key in ("height", "width", "frame"))
+    _require(all(type(number) is int and number >= 0 for number in (height, width, frame)))
+    _require(1 <= height * width <= limits.max_pixels and payload_size == height * width * 2)  # type: ignore[operator]
+    _require(all(_is_finite(header.get(key)) for key in ("low", "high", "step")) and header["step"] > 0)
+    _require(header.get("padding") in (None, 65535) and type(header.get("inverted")) is bool)
+    _require(header.get("laterality") in (None, *SIDES))
+    windows = header.get("windows")
+    _require(isinstance(windows, list) and len(windows) <= 32 and all(_is_window(window) for window in windows))
+
+
+def _is_window(window: object) -> bool:
+    return (
+        isinstance(window, list)
+        and len(window) == 3
+        and all(map(_is_finite, window[:2]))
+        and window[1] > 0
+        and window[2] in WINDOW_NAMES
+    )
+
+
+def _check_picture(header: dict[str, Any], payload_size: int, limits: DecodeLimits) -> None:
     height, width, frame, frames = (header.get(key) for key in ("height", "width", "frame", "frames"))
     _require(all(type(number) is int and number >= 0 for number in (height, width, frame, frames)))
     _require(1 <= height * width <= limits.max_pixels and payload_size == height * width * 3)  # type: ignore[operator]

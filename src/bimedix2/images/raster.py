@@ -24,25 +24,39 @@ def render_raster(data: bytes, request: DecodeRequest) -> Rendered:
     Raises:
         ImageError: with the code of the fault.
     """
-    if request.frame not in (None, 0):
-        refuse("image_frame_not_found")
-    if request.format == "webp":
-        _check(webp_size(data[:64]) or (0, 0), request)
-    if request.format == "png":
-        _verify_checksums(data, request)
     notices: list[str] = []
-    with _open(data, request) as picture:
-        _check(picture.size, request)
-        if getattr(picture, "n_frames", 1) > 1:
-            notices.append("animation_first_frame")
-        picture.load()
-        upright = _upright(picture, notices)
+    upright = _load(data, request, notices)
     if upright.mode.startswith(("I", "F")):
         return _sixteen_bit(upright, request, notices)
     if request.window is not None:
         refuse("image_bad_window")
     pixels = np.asarray(_to_rgb(upright), dtype=np.uint8)
     return Rendered(pixels=pixels, notices=notices)
+
+
+def sixteen_bit_values(data: bytes, request: DecodeRequest) -> NDArray[np.int64]:
+    """Stored values (height, width) of a 16-bit grey picture.
+
+    Raises:
+        ImageError: ``image_not_grey`` for any other picture.
+    """
+    upright = _load(data, request, [])
+    return _stored(upright) if upright.mode.startswith(("I", "F")) else refuse("image_not_grey")
+
+
+def _load(data: bytes, request: DecodeRequest, notices: list[str]) -> Image.Image:
+    if request.frame not in (None, 0):
+        refuse("image_frame_not_found")
+    if request.format == "webp":
+        _check(webp_size(data[:64]) or (0, 0), request)
+    if request.format == "png":
+        _verify_checksums(data, request)
+    with _open(data, request) as picture:
+        _check(picture.size, request)
+        if getattr(picture, "n_frames", 1) > 1:
+            notices.append("animation_first_frame")
+        picture.load()
+        return _upright(picture, notices)
 
 
 def _open(data: bytes, request: DecodeRequest) -> Image.Image:
@@ -94,8 +108,13 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     return picture.convert("RGB")
 
 
+def _stored(picture: Image.Image) -> NDArray[np.int64]:
+    values: NDArray[np.int64] = np.clip(np.asarray(picture), 0, 65535).astype(np.int64)
+    return values
+
+
 def _sixteen_bit(picture: Image.Image, request: DecodeRequest, notices: list[str]) -> Rendered:
-    stored: NDArray[np.int64] = np.clip(np.asarray(picture), 0, 65535).astype(np.int64)
+    stored = _stored(picture)
     levels = np.arange(65536, dtype=np.float64)
     if request.window is not None:
         window = Window(*request.window)

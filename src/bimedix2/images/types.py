@@ -103,6 +103,32 @@ class DecodedImage:
         return tuple(notice.code for notice in self.warnings)
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class GreyImage:
+    """Grey values of one frame before any window, and what a viewer needs to window them.
+
+    Attributes:
+        codes: (height, width) uint16, read-only; a pixel's value is ``low + code * step`` in modality units.
+        low, high: least and greatest value outside the padding.
+        step: value of one code; 1 wherever the values are whole numbers that fit.
+        padding: code of "no measurement here" (to be shown black), or None where no pixel has it.
+        inverted: whether low values are to be shown bright (MONOCHROME1).
+        windows: (centre, width, name) of the file, first the one it is shown with; then presets for CT.
+        laterality: ``"L"``, ``"R"``, ``"B"``, ``"U"`` or None.
+        frame: 0-based index.
+    """
+
+    codes: NDArray[np.uint16]
+    low: float
+    high: float
+    step: float
+    padding: int | None
+    inverted: bool
+    windows: tuple[tuple[float, float, str], ...]
+    laterality: str | None
+    frame: int
+
+
 class ImageReference(Protocol):
     """Anything with the three fields of ``bimedix2.records.schema.ImageRef``."""
 
@@ -121,12 +147,17 @@ class ImageReference(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """What the child is asked for beside the bytes: see ``load_image`` for the fields."""
+    """What the child is asked for beside the bytes: see ``load_image`` for the fields.
+
+    ``output`` is ``"rgb"`` (a picture), ``"grey"`` (16-bit values) or ``"strip"`` (a DICOM file without what
+    decoding does not need).
+    """
 
     format: str
     frame: int | None
     window: tuple[float, float] | None
     limits: DecodeLimits
+    output: str = "rgb"
 
 
 @dataclass(slots=True)

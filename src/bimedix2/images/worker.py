@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bimedix2.errors import ImageError
 from bimedix2.images.protocol import ProtocolError, read_exactly, read_header, unpack_request, write_header
 from bimedix2.images.raster import render_raster
 from bimedix2.images.types import DecodeLimits, DecodeRequest, Rendered
+
+if TYPE_CHECKING:
+    from bimedix2.images.levels import Levels
 
 if sys.platform != "win32":
     import resource
@@ -93,7 +97,7 @@ def _guarded(requests: BinaryIO, size: int, request: DecodeRequest) -> tuple[dic
         _drain(requests, size)
         return {"error": "image_too_large"}, b""
     try:
-        return _pack(_render(read_exactly(requests, size), request))
+        return _perform(read_exactly(requests, size), request)
     except ImageError as error:
         return {"error": error.code}, b""
     except MemoryError:
@@ -109,14 +113,29 @@ def _drain(requests: BinaryIO, size: int) -> None:
         size -= len(read_exactly(requests, min(size, 65536)))
 
 
-def _render(data: bytes, request: DecodeRequest) -> Rendered:
-    if request.format != "dicom":
-        return render_raster(data, request)
-    try:
-        from bimedix2.images.dicom import render_dicom
-    except ImportError:
-        raise ImageError("", code="dicom_support_missing") from None
-    return render_dicom(data, request)
+def _perform(data: bytes, request: DecodeRequest) -> tuple[dict[str, Any], bytes]:
+    if request.format == "dicom":
+        try:
+            import bimedix2.images.dicom as dicom
+        except ImportError:
+            raise ImageError("", code="dicom_support_missing") from None
+        if request.output == "rgb":
+            return _pack(dicom.render_dicom(data, request))
+        if request.output == "strip":
+            from bimedix2.images.strip import strip_dicom
+
+            return {}, strip_dicom(data)
+    if request.output == "grey":
+        from bimedix2.images.levels import render_levels
+
+        return _pack_levels(render_levels(data, request))
+    return _pack(render_raster(data, request))
+
+
+def _pack_levels(levels: Levels) -> tuple[dict[str, Any], bytes]:
+    height, width = levels.codes.shape
+    header = {key: value for key, value in asdict(levels).items() if key != "codes"}
+    return {**header, "height": height, "width": width}, levels.codes.astype("<u2").tobytes()
 
 
 def _pack(rendered: Rendered) -> tuple[dict[str, Any], bytes]:

@@ -48,7 +48,7 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
         )
     model = plain_model(bundle.model)
     refuse_quantized(model)
-    _refuse_noop(model)
+    refuse_noop(model)
     needed = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
     with atomic_folder(target, int(needed * 1.02)) as scratch:
         writer = ShardWriter(scratch)
@@ -75,7 +75,8 @@ def _tuned_layers(model: Any) -> dict[str, Any]:
     return {name: module for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
 
 
-def _refuse_noop(model: Any) -> None:
+def refuse_noop(model: Any) -> None:
+    """Raise ``noop_adapter`` where an adapter is attached that changes nothing."""
     layers = _tuned_layers(model).values()
     if layers and not any(factor.weight.any() for layer in layers for factor in layer.lora_B.values()):
         raise ModelError(

@@ -20,12 +20,13 @@ class Database:
 
     Args:
         folder: the data folder; made with mode 0700, the file with 0600.
+        shared: open it beside a running server, for commands; SQLite lets one of them write at a time.
 
     Raises:
         ConfigError: ``busy``: another server uses the folder; ``data_folder``: it cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
         self.folder, self.path = folder, folder / "server.sqlite"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -37,7 +38,8 @@ class Database:
                 code="data_folder",
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not shared:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(self._lock)
             raise ConfigError(
@@ -76,7 +78,9 @@ class Database:
             for connection in self._open:
                 connection.close()
             self._open.clear()
-        os.close(self._lock)
+            if self._lock >= 0:  # closing a number twice could close somebody else's file
+                os.close(self._lock)
+                self._lock = -1
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

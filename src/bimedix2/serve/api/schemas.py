@@ -1,0 +1,57 @@
+"""Our request types and errors in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+_REFERENCE = "#/components/schemas/{name}"
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": "string"},
+            },
+        }
+    },
+}
+_WHAT = {
+    400: "The request cannot be read.",
+    401: "No valid key.",
+    403: "The key may not do this.",
+    404: "There is no such thing.",
+    408: "The request did not arrive in time.",
+    409: "It does not fit what is there.",
+    413: "The request is too large.",
+    415: "That kind of content is not accepted.",
+    422: "A value is not allowed.",
+    429: "Too many requests.",
+    503: "Not now.",
+    504: "Not ready in time.",
+}
+
+
+def body_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """``openapi_extra`` of a route that reads ``kind``."""
+    schema = {"$ref": _REFERENCE.format(name=kind.__name__)}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def components(*kinds: type[msgspec.Struct]) -> dict[str, Any]:
+    """JSON schemas of request types and what they are made of."""
+    _, found = msgspec.json.schema_components(kinds, ref_template=_REFERENCE)
+    return {**found, "Error": ERROR_SCHEMA}
+
+
+def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """``responses`` of a route."""
+    content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name="Error")}}}
+    return {status: {"description": _WHAT[status], "content": content} for status in statuses}

@@ -1,0 +1,1 @@
+"""Continuous batching over an in-process transformers model."""

@@ -1,0 +1,1 @@
+"""Fixed texts that come before the model's own words, and when."""
