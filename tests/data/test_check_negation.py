@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from bimedix2.data.check import Context
+from bimedix2.data.check.evidence import listen, without
 from bimedix2.data.check.laterality import check_laterality
-from bimedix2.data.check.negation import check_negation
+from bimedix2.data.check.negation import check_negation, doubts
 from bimedix2.data.check.polarity import check_polarity
 
 GOOD = [
@@ -57,6 +60,43 @@ def test_kept_negation_passes(english: str, arabic: str) -> None:
 @pytest.mark.parametrize(("english", "arabic"), BAD)
 def test_lost_or_added_negation_fails(english: str, arabic: str) -> None:
     assert both_ways(check_negation, english, arabic) == [True, True]
+
+
+class _Encoder:
+    """Hears the negation on both sides ("free", خال) whatever the words, so that their agreement is what counts."""
+
+    name = "similarity"
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        return [1.0 - 0.5 * (self._denies(one) != self._denies(other)) for one, other in pairs]
+
+    @staticmethod
+    def _denies(text: str) -> bool:
+        return any(word in text for word in (" no ", "not", "drive-in", "دون", "لا "))
+
+
+def test_an_encoder_that_hears_the_negation_elsewhere_takes_the_alarm_back() -> None:
+    english, arabic = "They offer drive-in worship every week.", "يقدمون العبادة دون مغادرة السيارة كل أسبوع."
+    (doubt,) = doubts(english, arabic, Context("en"))
+    assert (doubt.word, doubt.bare) == ("دون", "يقدمون العبادة مغادرة السيارة كل أسبوع.")
+    assert not check_negation(english, arabic, Context("en"), _Encoder())
+    kept = "They offer worship every week."
+    assert listen(doubt, _Encoder())["whole"] < 0
+    assert listen(doubts(kept, arabic, Context("en"))[0], _Encoder())["whole"] > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "bare"),
+    [
+        ("It cannot be seen.", "cannot", "It can be seen."),
+        ("It isn't seen.", "isn't", "It is seen."),
+        ("This is unlikely.", "unlikely", "This is likely."),
+        ("without contrast", "without", "with contrast"),
+    ],
+)
+def test_a_negating_word_is_taken_out(text: str, word: str, bare: str) -> None:
+    start = text.index(word)
+    assert without(text, (start, start + len(word)), word, english=True) == bare
 
 
 def test_the_negating_word_is_marked() -> None:

@@ -37,6 +37,9 @@ GOOD = [
     ("It may be seen on 5 slices.", "قد يرى في 5 شرائح."),
     ("100-200 thousand deaths", "100-200 ألف وفاة"),
     ("fifteen years", "خمس عشرة سنة"),
+    ("from 3/15/2020", "من 15 مارس 2020"),
+    ("SARS-CoV-2 infections passed one million.", "تجاوزت إصابات سارس-كوف-2 مليون إصابة."),
+    ("ACE2 binds the S1 protein", "يرتبط ACE2 ببروتين S1"),
 ]
 BAD = [
     ("A 3.4 cm mass", "كتلة بحجم 4.3 سم"),
@@ -51,6 +54,12 @@ BAD = [
     ("The dose is 10 units.", "الجرعة كبيرة."),
     ("from 2019-2020", "من 2019-2021"),
     ("infection with SARS-CoV-2", "عدوى سارس-كوف-5"),
+    # A changed figure must not take a month, an ordinal or another name for its partner.
+    ("from 1 January to 15 March 2020", "من 3 يناير حتى 15 مارس 2020"),
+    ("the first of 3 cases, 2 of them severe", "أول حالة من 3 حالات، 1 منها شديدة"),
+    ("ACE2 and rhACE2 were studied", "درس ACE2 و rhACE4"),
+    ("SARS-CoV-2 was found", "عثر على سارس-كوف-3"),
+    ("COVID-19 pneumonia", "الالتهاب الرئوي الناجم عن كوفيد-79"),
 ]
 
 

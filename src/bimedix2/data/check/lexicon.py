@@ -10,10 +10,13 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from .fold import fold
 
 _FILE = Path(__file__).parent / "words" / "lexicon.tsv"
+MOST_MISSING = 4  # more missing words say no more
+_RARE = 0.3  # weight of the prior beside the weights of rare words
 _PRIOR = 0.75  # share of known words that find their partner in a good pair, counted as one word
 _WORD_EN = re.compile(r"[a-z]+")
 _WORD_AR = re.compile(r"[\u0621-\u064a]+|[a-z]+")
@@ -58,39 +61,67 @@ def arabic_stems(text: str) -> list[str]:
     return stems
 
 
+class Entry(NamedTuple):
+    """A known stem: in how many texts it was seen, and the stems of the other language that render it."""
+
+    seen: int
+    partners: frozenset[str]
+
+
+class Covered(NamedTuple):
+    """How the known words of one side are rendered on the other.
+
+    Attributes:
+        share: of them that have a partner there, 0 to 1.
+        weighted: the same, rare words counting more.
+        rarest: 1 if the rarest has one, 0 if not, between them where no word is known.
+        missing: how many have none, at most ``MOST_MISSING``.
+    """
+
+    share: float
+    weighted: float
+    rarest: float
+    missing: float
+
+
 @lru_cache(maxsize=1)
-def _lexicon() -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
-    """English stem → Arabic stems, and the reverse."""
-    english: dict[str, frozenset[str]] = {}
-    arabic: dict[str, set[str]] = {}
+def _lexicon() -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """English stem → its entry, and Arabic stem → its entry."""
+    tables: dict[str, dict[str, Entry]] = {"en": {}, "ar": {}}
     for line in _FILE.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        word, _, forms = line.partition("\t")
-        english[word] = frozenset(forms.split())
-        for form in english[word]:
-            arabic.setdefault(form, set()).add(word)
-    return english, {form: frozenset(words) for form, words in arabic.items()}
+        if not line.startswith("#"):
+            language, stem, count, partners = line.split("	")
+            tables[language][stem] = Entry(int(count), frozenset(partners.split()))
+    return tables["en"], tables["ar"]
+
+
+def tables() -> tuple[dict[str, Entry], dict[str, Entry]]:
+    """English stem → its entry, and Arabic stem → its entry."""
+    return _lexicon()
+
+
+def _covered(stems: list[str], table: dict[str, Entry], other: set[str]) -> Covered:
+    hits = [(bool(entry.partners & other), entry.seen**-0.5) for stem in stems if (entry := table.get(stem))]
+    total = sum(weight for _, weight in hits)
+    return Covered(
+        (sum(hit for hit, _ in hits) + _PRIOR) / (len(hits) + 1),
+        (sum(weight for hit, weight in hits if hit) + _PRIOR * _RARE) / (total + _RARE),
+        float(max(hits, key=lambda hit: hit[1])[0]) if hits else _PRIOR,
+        min(sum(not hit for hit, _ in hits), MOST_MISSING),
+    )
+
+
+def coverage(english: str, arabic: str) -> tuple[Covered, Covered]:
+    """For the English and for the Arabic side, how its known words are rendered; unknown words do not count."""
+    to_arabic, to_english = _lexicon()
+    mine, theirs = list(dict.fromkeys(english_stems(english))), list(dict.fromkeys(arabic_stems(arabic)))
+    return _covered(mine, to_arabic, set(theirs)), _covered(theirs, to_english, set(mine))
 
 
 def agreement(english: str, arabic: str) -> float | None:
     """Share, 0 to 1, of the known words of both sides that have a partner; ``None`` without known words on both."""
     to_arabic, to_english = _lexicon()
-    mine = {stem for stem in english_stems(english) if stem in to_arabic}
-    theirs = {stem for stem in arabic_stems(arabic) if stem in to_english}
-    if not mine or not theirs:
-        return None
-    hits = sum(bool(to_arabic[stem] & theirs) for stem in mine) + sum(bool(to_english[stem] & mine) for stem in theirs)
-    return hits / (len(mine) + len(theirs))
-
-
-def coverage(english: str, arabic: str) -> tuple[float, float]:
-    """Shares, 0 to 1, of the known words of each side that have a partner on the other; unknown words do not count."""
-    to_arabic, to_english = _lexicon()
-    mine = [stem for stem in english_stems(english) if stem in to_arabic]
-    theirs = arabic_stems(arabic)
-    present, known = set(theirs), [stem for stem in theirs if stem in to_english]
-    own = set(mine)
-    left = (sum(bool(to_arabic[stem] & present) for stem in mine) + _PRIOR) / (len(mine) + 1)
-    right = (sum(bool(to_english[stem] & own) for stem in known) + _PRIOR) / (len(known) + 1)
-    return left, right
+    mine, theirs = set(english_stems(english)), set(arabic_stems(arabic))
+    left = [bool(to_arabic[stem].partners & theirs) for stem in mine if stem in to_arabic]
+    right = [bool(to_english[stem].partners & mine) for stem in theirs if stem in to_english]
+    return (sum(left) + sum(right)) / len(left + right) if left and right else None

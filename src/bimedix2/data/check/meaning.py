@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from .finding import Context, Finding, Sides, sides
-from .lexicon import coverage
+from .lexicon import Covered, coverage
 from .word_lists import load_words
 
-_SHORT, _MIDDLE = 3, 12  # words of the source up to which ``mismatch`` has thresholds of their own
+_SHORT, _MIDDLE = 3, 12  # words of the source up to which ``mismatch`` has models of their own
 _HALVES_FROM = 4  # words of the source
 # (from English length on, least and most Arabic characters for one English): seen on the tuning halves, widened.
 _LENGTHS = ((60, 0.48, 1.9), (30, 0.36, 2.1), (15, 0.33, 2.4), (8, 0.22, 4.5))
@@ -28,7 +28,7 @@ class Meaning:
     Attributes:
         similarity: cosine of the two texts, ``None`` without an encoder.
         halves: cosine of the translation with the second half of the source less that with the first, or ``None``.
-        english, arabic: shares of known words with a partner.
+        english, arabic: how the known words of each side are rendered.
         ratio: characters of the Arabic text for one of the English.
         size: characters of the English text.
         words: words of the source.
@@ -36,8 +36,8 @@ class Meaning:
 
     similarity: float | None
     halves: float | None
-    english: float
-    arabic: float
+    english: Covered
+    arabic: Covered
     ratio: float
     size: int
     words: int
@@ -63,21 +63,20 @@ def measure(
 
 
 def mismatch_features(m: Meaning) -> list[float]:
-    """Input of the model of ``mismatch``."""
-    words = [m.english, m.arabic, m.english * m.arabic, math.log(max(1, m.size))]
-    return words if m.similarity is None else [m.similarity, *words]
+    """Input of the model of ``mismatch``; short strings, where words and encoder err, get their products too."""
+    words = [*m.english, *m.arabic, math.log(max(1, m.size)), math.log(max(m.ratio, 0.01))]
+    if m.similarity is None or m.words > _MIDDLE:
+        return words if m.similarity is None else [m.similarity, *words]
+    cosine, covered = m.similarity, math.sqrt(m.english.share * m.arabic.share)
+    missing = m.english.missing * m.arabic.missing
+    return [cosine, *words, cosine * covered, cosine**2, covered**2, missing, min(cosine, 0.6)]
 
 
 def cut_features(m: Meaning, arabic_target: bool) -> list[float]:
     """Input of the model of ``cut``."""
     ratio = math.log(max(m.ratio, 0.01)) * (1 if arabic_target else -1)
-    base = [ratio, m.english if arabic_target else m.arabic, math.log(max(1, m.size))]
+    base = [ratio, (m.english if arabic_target else m.arabic).share, math.log(max(1, m.size))]
     return base if m.similarity is None or m.halves is None else [*base, m.similarity, m.halves]
-
-
-def length_class(m: Meaning) -> str:
-    """End of the name of the threshold for sources of this length."""
-    return "_short" if m.words <= _SHORT else "_middle" if m.words <= _MIDDLE else ""
 
 
 @lru_cache(maxsize=1)
@@ -91,17 +90,27 @@ def _probability(model: str, features: list[float]) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))
 
 
+def mismatch_model(m: Meaning) -> str:
+    """Name of the model of ``mismatch``: sources of different length have models of their own."""
+    length = "_short" if m.words <= _SHORT else "_middle" if m.words <= _MIDDLE else ""
+    return ("mismatch" if m.similarity is not None else "mismatch_words") + length
+
+
+def cut_model(m: Meaning, arabic_target: bool) -> str:
+    """Name of the model of ``cut``."""
+    return ("cut" if m.halves is not None else "cut_words") + ("" if arabic_target else "_english")
+
+
 def mismatch_probability(m: Meaning) -> float:
     """How likely the translation renders another text."""
-    return _probability("mismatch" if m.similarity is not None else "mismatch_words", mismatch_features(m))
+    return _probability(mismatch_model(m), mismatch_features(m))
 
 
 def cut_probability(m: Meaning, arabic_target: bool) -> float:
     """How likely the second half is missing; 0 for sources under four words."""
     if m.words < _HALVES_FROM:
         return 0.0
-    model = ("cut" if m.halves is not None else "cut_words") + ("" if arabic_target else "_english")
-    return _probability(model, cut_features(m, arabic_target))
+    return _probability(cut_model(m, arabic_target), cut_features(m, arabic_target))
 
 
 def _whole(pair: Sides, check: str, texts: tuple[str, str]) -> Finding:
@@ -129,12 +138,12 @@ def check_meaning(source: str, translation: str, context: Context, m: Meaning) -
     """``mismatch`` and ``cut`` by the fitted models and their thresholds."""
     pair = sides(source, translation, context)
     arabic_target = context.target_language == "ar"
-    suffix = "" if m.similarity is not None else "_words"
+    limits = _weights()["thresholds"]
     found = []
-    if mismatch_probability(m) > _weights()["thresholds"]["mismatch" + suffix + length_class(m)]:
+    if mismatch_probability(m) > limits[mismatch_model(m)]:
         texts = "This seems to be the translation of another text.", "يبدو أنها ترجمة نص آخر."
         found.append(_whole(pair, "mismatch", texts))
-    elif cut_probability(m, arabic_target) > _weights()["thresholds"]["cut" + suffix]:
+    elif cut_probability(m, arabic_target) > limits[cut_model(m, arabic_target)]:
         texts = "The end seems to be missing.", "يبدو أن آخر النص مفقود."
         found.append(_whole(pair, "cut", texts))
     return found

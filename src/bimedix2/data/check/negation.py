@@ -1,8 +1,9 @@
 """Check ``negation``: what is denied on one side is denied on the other.
 
-Each side's negating words are found and paired off by where they stand; a particle or a firm word without partner
-fails. Weak words (*lack*, *few*, غياب …) may be partners but need none, because the other language often says the same
-affirmatively; those that translate each other are paired with each other first.
+Each side's negating words are found and paired off by where they stand; a particle or a firm word without partner is
+doubted, and fails if the evidence (``evidence.py``) is strong. Weak words (*lack*, *few*, غياب …) may be partners but
+need none, because the other language often says the same affirmatively; those that translate each other are paired with
+each other first.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from .evidence import Around, Doubt, features, listen, odds, without
 from .finding import Context, Finding, Sides, sides
-from .fold import Folded
+from .fold import Folded, Span
+from .scorers import Scorer
 from .word_lists import arabic_words, english_words, load_words
 
 NAME = "negation"
@@ -42,7 +45,7 @@ def _english() -> re.Pattern[str]:
     grouped = [form for group in load_words("negation")["groups"] for form in group["en"]]
     suffixed = "|".join(re.escape(end) for end in words["suffixes"])
     return re.compile(
-        rf"(?P<idiom>{english_words(words['idioms'])})"
+        rf"(?P<idiom>{english_words(words['idioms'])}|\bno\. ?(?=\d))"
         rf"|(?P<strong>{english_words(words['strong'])}|\b\w+n't\b|\bcant\b|\bdont\b)"
         rf"|(?P<firm>{english_words(words['firm'])})"
         rf"|(?P<prefixed>{_beginning(words['prefixes'], excepted)}"
@@ -64,7 +67,7 @@ def _arabic() -> re.Pattern[str]:
     grouped = [form for group in load_words("negation")["groups"] for form in group["ar"]]
     return re.compile(
         rf"(?P<only>{_ONLY})"
-        rf"|(?P<idiom>{arabic_words(words['idioms'])})"
+        rf"|(?P<idiom>{arabic_words(words['idioms'])}|(?<!\w)دون (?=\d))"
         rf"|(?P<strong>(?!كلا(?!\w)){arabic_words(words['strong'])})"
         rf"|(?P<firm>{arabic_words(words['firm'])})"
         rf"|(?P<weak>{arabic_words(words['weak'])}|{arabic_words(grouped, endings=True)})"
@@ -126,21 +129,6 @@ def _absorbs(cue: Cue) -> bool:
     return all(groups[at].get("absorbs", True) for at in cue.groups)
 
 
-def unpaired(english: Sequence[Cue], arabic: Sequence[Cue], reach: float) -> tuple[list[Cue], list[Cue]]:
-    """Cues that need a partner and find none: words of one group first, then needy ones, then needy with weak."""
-
-    def near(left: Cue, right: Cue) -> bool:
-        return abs(left.place - right.place) <= reach
-
-    english, arabic = _pair_off(
-        english, arabic, lambda a, b: bool(a.groups & b.groups) and abs(a.place - b.place) < 0.5
-    )
-    left, right = _pair_off([c for c in english if c.needs], [c for c in arabic if c.needs], near)
-    left, _ = _pair_off(left, [c for c in arabic if not c.needs and _absorbs(c)], near)
-    right, _ = _pair_off(right, [c for c in english if not c.needs and _absorbs(c)], near)
-    return left, right
-
-
 _SENTENCE = re.compile(r"(?<![.\s][a-z])[.!?؟\n]+[\"”»')\]]*(?=\s*[^\W\d_])")
 
 
@@ -155,29 +143,120 @@ def _within(found: Sequence[Cue], stretch: tuple[int, int]) -> list[Cue]:
     return [c._replace(place=(c.start - stretch[0]) / size) for c in found if stretch[0] <= c.start < stretch[1]]
 
 
-def check_negation(source: str, translation: str, context: Context) -> list[Finding]:
-    """Negations of one side without a counterpart on the other."""
-    pair = sides(source, translation, context)
-    english, arabic = cues(pair.english, False), cues(pair.arabic, True)
-    parts = _stretches(pair.english.text), _stretches(pair.arabic.text)
-    if len(parts[0]) != len(parts[1]):
-        parts = [(0, len(pair.english.text))], [(0, len(pair.arabic.text))]
-    found: list[Finding] = []
-    for one, other in zip(*parts, strict=True):
-        size = max(1, min(one[1] - one[0], other[1] - other[0]))
-        left, right = unpaired(_within(english, one), _within(arabic, other), _REACH + _SLACK / size)
-        found += [_lost(pair, cue) for cue in left] + [_added(pair, cue) for cue in right]
+class _Side(NamedTuple):
+    """One side of a sentence: words without partner, weak words, and those that a weak word may answer."""
+
+    lone: list[Cue]
+    weak: list[Cue]
+    absorbed: list[Cue]
+
+
+def _sort_out(english: Sequence[Cue], arabic: Sequence[Cue], reach: float) -> tuple[_Side, _Side]:
+    """Pair off words of one group first, then the needy ones, then needy with weak."""
+
+    def near(left: Cue, right: Cue) -> bool:
+        return abs(left.place - right.place) <= reach
+
+    english, arabic = _pair_off(
+        english, arabic, lambda a, b: bool(a.groups & b.groups) and abs(a.place - b.place) < 0.5
+    )
+    left, right = _pair_off([c for c in english if c.needs], [c for c in arabic if c.needs], near)
+    weak_left = [c for c in english if not c.needs and _absorbs(c)]
+    weak_right = [c for c in arabic if not c.needs and _absorbs(c)]
+    rest_left, rest_right = _pair_off(left, weak_right, near)[0], _pair_off(right, weak_left, near)[0]
+    return (
+        _Side(left, weak_left, [c for c in left if c not in rest_left]),
+        _Side(right, weak_right, [c for c in right if c not in rest_right]),
+    )
+
+
+def _kind(word: str, english: bool) -> str:
+    """``strong``, ``firm`` or ``prefixed``."""
+    if not english:
+        return "strong"
+    match = _english().fullmatch(word)
+    return str(match.lastgroup) if match else "strong"
+
+
+def _nearest(cue: Cue, others: Sequence[Cue]) -> float | None:
+    return min((abs(other.place - cue.place) for other in others), default=None)
+
+
+def _doubts_of(pair: Sides, parts: tuple[Span, Span], both: tuple[_Side, _Side], english: bool) -> list[Doubt]:
+    """Doubts about the words of one language in a sentence."""
+    mine, theirs = both if english else both[::-1]
+    folded, other = (pair.english, pair.arabic) if english else (pair.arabic, pair.english)
+    part, other_part = parts if english else parts[::-1]
+    start, end = folded.span(*part)
+    text = folded.original[start:end]
+    size = max(1, min(part[1] - part[0], other_part[1] - other_part[0]))
+    found = []
+    for cue in mine.lone:
+        around = Around(
+            size=size,
+            weak=_nearest(cue, theirs.weak),
+            weak_count=len(theirs.weak),
+            absorbed=cue in mine.absorbed,
+            opposed=_nearest(cue, theirs.lone),
+            opposed_count=len(theirs.lone),
+            own_count=len(mine.lone),
+        )
+        span, word = (cue.start, cue.end), folded.text[cue.start : cue.end]
+        known = features(pair, parts, span, english, _kind(word, english), around)
+        at = folded.span(*span)
+        bare = without(text, (at[0] - start, at[1] - start), word, english)
+        found.append(Doubt(english, span, word, known, text, bare, other.original[slice(*other.span(*other_part))]))
     return found
 
 
-def _lost(pair: Sides, cue: Cue) -> Finding:
-    word = pair.english.text[cue.start : cue.end]
+_NOT_ONLY = re.compile(r"\b(?:not|n't) (?:only|just|merely|solely|simply)\b")
+_ONLY_BEHIND = re.compile(r"[^.؟!؛\n]{0,90}?(?<!\w)(?:فقط|فحسب)(?!\w)")
+
+
+def _arabic_cues(pair: Sides) -> list[Cue]:
+    """Arabic cues without the particle of ليس … فقط, "not only", where English has it too."""
+    found = cues(pair.arabic, True)
+    if not _NOT_ONLY.search(pair.english.text):
+        return found
+    return [cue for cue in found if not (cue.needs and _ONLY_BEHIND.match(pair.arabic.text, cue.end))]
+
+
+def doubts(source: str, translation: str, context: Context) -> list[Doubt]:
+    """Negating words of either side that no other one answers."""
+    pair = sides(source, translation, context)
+    english, arabic = cues(pair.english, False), _arabic_cues(pair)
+    if not english and not arabic:
+        return []
+    parts = _stretches(pair.english.text), _stretches(pair.arabic.text)
+    if len(parts[0]) != len(parts[1]):
+        parts = [(0, len(pair.english.text))], [(0, len(pair.arabic.text))]
+    found: list[Doubt] = []
+    for one, other in zip(*parts, strict=True):
+        size = max(1, min(one[1] - one[0], other[1] - other[0]))
+        both = _sort_out(_within(english, one), _within(arabic, other), _REACH + _SLACK / size)
+        found += _doubts_of(pair, (one, other), both, True) + _doubts_of(pair, (one, other), both, False)
+    return found
+
+
+def check_negation(source: str, translation: str, context: Context, similarity: Scorer | None = None) -> list[Finding]:
+    """Negations of one side without a counterpart on the other; an encoder makes the evidence better."""
+    found = []
+    for doubt in doubts(source, translation, context):
+        known = doubt.features if similarity is None else doubt.features | listen(doubt, similarity)
+        if odds(known, "negation_words" if similarity is None else "negation") > 0:
+            pair = sides(source, translation, context)
+            found.append((_lost if doubt.english else _added)(pair, doubt.span))
+    return found
+
+
+def _lost(pair: Sides, span: Span) -> Finding:
+    word = pair.english.text[slice(*span)]
     texts = f"'{word}' has no counterpart in Arabic.", f"النفي «{word}» بلا مقابل في النص العربي."
-    return pair.finding(NAME, "critical", texts, [(cue.start, cue.end)])
+    return pair.finding(NAME, "critical", texts, [span])
 
 
-def _added(pair: Sides, cue: Cue) -> Finding:
-    start, end = pair.arabic.span(cue.start, cue.end)
+def _added(pair: Sides, span: Span) -> Finding:
+    start, end = pair.arabic.span(*span)
     word = pair.arabic.original[start:end]
     texts = f"'{word}' denies in Arabic what English does not.", f"النفي «{word}» بلا مقابل في النص الإنجليزي."
-    return pair.finding(NAME, "critical", texts, (), [(cue.start, cue.end)])
+    return pair.finding(NAME, "critical", texts, (), [span])

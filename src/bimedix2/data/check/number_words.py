@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-Kind = Literal["digits", "word", "code", "loose"]
+Kind = Literal["digits", "code", "word", "month", "loose"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Number:
         readings: values that it may stand for.
         start, end: where it stands in the folded text.
         kind: ``digits`` must have a partner on the other side, ``word`` must not be contradicted there, ``code``
-            (the 19 of COVID-19) and ``loose`` (ordinals, months, fractions) may be partners but need none.
+            (the 19 of COVID-19), ``month`` and ``loose`` (ordinals, fractions) may be partners but need none.
     """
 
     readings: frozenset[float]
@@ -124,7 +124,7 @@ def english_numbers(text: str, original: str) -> list[Number]:
         readings = _EN_LOOSE.get(word) or (_EN_ORDINALS[word], 1 / _EN_ORDINALS[word])
         found.append(Number(frozenset(map(float, readings)), match.start(), match.end(), "loose"))
     found += [
-        Number(frozenset({float(MONTHS_EN[m.group().rstrip(".")])}), m.start(), m.end(), "loose")
+        Number(frozenset({float(MONTHS_EN[m.group().rstrip(".")])}), m.start(), m.end(), "month")
         for m in _EN_MONTH.finditer(text)
         if m.group() not in ("may", "march", "mar", "jan", "dec", "may.")
         or _DATE_BESIDE.search(text[max(0, m.start() - 6) : m.end() + 4])
@@ -289,7 +289,7 @@ def arabic_numbers(text: str) -> list[Number]:
         if fraction:
             found.append(Number(frozenset(map(float, fraction)), match.start(), match.end(), "loose"))
     found += [
-        Number(frozenset({float(MONTHS_AR[m[1]])}), m.start(1), m.end(1), "loose") for m in _AR_MONTH.finditer(text)
+        Number(frozenset({float(MONTHS_AR[m[1]])}), m.start(1), m.end(1), "month") for m in _AR_MONTH.finditer(text)
     ]
     return found
 

@@ -33,6 +33,9 @@ _RANGE_AFTER = re.compile(r"\s?(?:-|to|and|الي|و|حتي)\s?\d")
 _CODE = re.compile(r"(?<![a-z0-9])(?=[a-z0-9-]*[a-z])(?=[a-z0-9-]*[0-9])[a-z0-9]+(?:-[a-z0-9]+)*(?![a-z0-9])")
 
 
+_NAME_BEFORE = re.compile(r"[^\W\d_]-$")
+
+
 def _values(token: str, arabic: bool) -> list[set[float]]:
     """Readings of a token of digits and marks; a list of several numbers where it is none ("1.2.3", "2،5")."""
     token = token.replace("،", ".") if token.count("،") == 1 and "." not in token and "," not in token else token
@@ -88,8 +91,8 @@ def figures(folded: Folded, arabic: bool) -> list[Number]:
         several = _values(match.group(), arabic)
         for readings in several:
             scaled, end = _scaled(readings, text, match.end(), arabic) if len(several) == 1 else (readings, match.end())
-            if text[match.start() - 1 : match.start()] == "-":  # كوف-2 مليون: the figure may belong to the name before
-                scaled = scaled | readings
+            if _NAME_BEFORE.search(text[max(0, match.start() - 3) : match.start()]):  # كوف-2 مليون: part of the name
+                scaled, end = readings, match.end()
             found.append(Number(frozenset(round(value, 6) for value in scaled), match.start(), end, kind))
     return found
 
@@ -103,19 +106,30 @@ def _match(left: Number, right: Number) -> bool:
     return any(abs(a - b) <= 1e-6 * max(1.0, abs(a)) for a in left.readings for b in right.readings)
 
 
+# Like with like before anything else: the 1 of "1 January" must not take the January of the other side.
+_ROUNDS: tuple[tuple[Kind, Kind], ...] = (
+    ("digits", "digits"), ("code", "code"), ("digits", "code"), ("code", "digits"), ("word", "word"),
+    ("month", "month"), ("loose", "loose"), ("digits", "word"), ("word", "digits"), ("digits", "month"),
+    ("month", "digits"), ("word", "loose"), ("loose", "word"), ("digits", "loose"), ("loose", "digits"),
+    ("code", "word"), ("word", "code"), ("code", "loose"), ("loose", "code"), ("word", "month"), ("month", "word"),
+)  # fmt: skip
+_WRITTEN = frozenset({"digits", "code"})  # kinds written with digits
+_VAGUE = frozenset({1.0, 2.0})  # "one", "first", "both", ثانية: too many words say them
+
+
 def _pair_off(english: list[Number], arabic: list[Number]) -> tuple[list[Number], list[Number]]:
-    """What is left on each side when equal numbers are paired, figures with figures first."""
-    order: dict[Kind, int] = {"digits": 0, "word": 1, "code": 2, "loose": 3}
-    left = sorted(english, key=lambda number: order[number.kind])
-    right = sorted(arabic, key=lambda number: order[number.kind])
-    rest = []
-    for number in left:
-        partner = next((other for other in right if _match(number, other)), None)
-        if partner is None:
-            rest.append(number)
-        else:
-            right.remove(partner)
-    return rest, right
+    """What is left on each side when equal numbers are paired, by rounds of kinds."""
+    left, right = list(english), list(arabic)
+    for one, other in _ROUNDS:
+        soft = {one, other} & {"month", "loose"} and {one, other} & _WRITTEN
+        # Figures left on both sides: one was probably changed.
+        strict = soft and all(any(n.kind in _WRITTEN for n in side) for side in (left, right))
+        for number in [n for n in left if n.kind == one]:
+            partner = next((n for n in right if n.kind == other and _match(number, n)), None)
+            if partner is not None and not (strict and number.readings & partner.readings & _VAGUE):
+                left.remove(number)
+                right.remove(partner)
+    return left, right
 
 
 def _repeats(number: Number, of: list[Number]) -> bool:
@@ -198,8 +212,11 @@ def check_numbers(source: str, translation: str, context: Context) -> list[Findi
     english += _drop_covered(english_numbers(pair.english.text, pair.english.original), english)
     arabic += _drop_covered(arabic_numbers(pair.arabic.text), arabic)
     left, right = _pair_off(english, arabic)
-    figures_left = [n for n in left if n.kind == "digits" and not _is_excused(n, pair.arabic.text)]
-    figures_right = [n for n in right if n.kind == "digits"]
+    figures_left = [n for n in left if n.kind in _WRITTEN]
+    figures_right = [n for n in right if n.kind in _WRITTEN]
+    if not (figures_left and figures_right):  # on both sides they contradict each other
+        figures_left = [n for n in figures_left if n.kind == "digits" and not _is_excused(n, pair.arabic.text)]
+        figures_right = [n for n in figures_right if n.kind == "digits"]
     words_left = [n for n in left if n.kind == "word" and not _repeats(n, english)]
     words_right = [n for n in right if n.kind == "word" and not _repeats(n, arabic)]
     if words_left and words_right:  # each alone is often a matter of style, both are a contradiction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -109,16 +110,19 @@ def _scores(m: Meaning, context: Context, findings: Iterable[Finding]) -> dict[s
     for finding in findings:
         standing *= _FAULT_ODDS[finding.severity]
     scores = {} if m.similarity is None else {"similarity": m.similarity}
-    scores |= {"words_english": m.english, "words_arabic": m.arabic, "length_ratio": m.ratio}
+    scores |= {"words_english": m.english.share, "words_arabic": m.arabic.share, "length_ratio": m.ratio}
     return scores | {"mismatch": mismatch, "cut": cut, "risk": 1 - standing}
 
 
-def _one(row: PairRow, context: Context, cosines: tuple[float | None, float | None]) -> CheckResult:
+def _one(
+    row: PairRow, context: Context, cosines: tuple[float | None, float | None], similarity: Scorer | None
+) -> CheckResult:
     if not row.translation.strip():
         texts = "The translation is empty.", "الترجمة فارغة."
         empty = Finding(check="empty", severity="critical", english=texts[0], arabic=texts[1])
         return CheckResult(id=row.id, failed=["empty"], scores={"risk": 1.0}, findings=[empty])
-    findings = [finding for check in CHECKS for finding in check(row.source, row.translation, context)]
+    checks = [partial(check_negation, similarity=similarity) if check is check_negation else check for check in CHECKS]
+    findings = [finding for check in checks for finding in check(row.source, row.translation, context)]
     m = meaning.measure(row.source, row.translation, context, *cosines)
     findings += check_meaning(row.source, row.translation, context, m)
     failed = list(dict.fromkeys(finding.check for finding in findings if finding.severity != "note"))
@@ -139,13 +143,13 @@ def check_pairs(
     Args:
         rows: id, source and translation each.
         context: languages, glossary and options; ``None`` tells the languages of every row by its letters.
-        similarity: encoder for ``mismatch`` and ``cut``; ``None`` decides by words and length alone.
+        similarity: encoder for ``mismatch``, ``cut`` and ``negation``; ``None`` decides by words and length alone.
         scorers: further scorers, whose figures are added under their names.
         least: by name of a scorer the figure under which a pair fails.
     """
     context = Context(source_language=None) if context is None else context
     cosines = _similarities(rows, similarity)
-    results = [_one(row, _context(row, context), both) for row, both in zip(rows, cosines, strict=True)]
+    results = [_one(row, _context(row, context), both, similarity) for row, both in zip(rows, cosines, strict=True)]
     for scorer in scorers:
         figures = scorer.score([(row.source, row.translation) for row in rows])
         limit = (least or {}).get(scorer.name)
