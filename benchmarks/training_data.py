@@ -3,7 +3,7 @@
     python benchmarks/training_data.py --records RECORDS --data DATA [--rounds 5] [--rows 1000000]
         [--out benchmarks/results/training_data.json]
 
-RECORDS is what ``bimedix2 data build-nano`` writes. Every figure stands beside what it replaces: tokenising beside
+RECORDS is the mix of ``recipes/data/bimedv-nano.yaml``. Every figure stands beside what it replaces: tokenising beside
 the bare tokenizer (no mask, no image tokens), opening a store beside tokenising anew at each start, a stored picture
 beside decoding its file each time, with Pillow alone, with Pillow's ``draft`` (a JPEG decoded at a fraction of its
 size, so not the same pixels), and with the limited child process that this package decodes files from strangers in.

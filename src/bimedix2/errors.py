@@ -6,6 +6,7 @@ The command line prints these without a traceback and exits with a status other 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class BiMediX2Error(Exception):
@@ -30,6 +31,16 @@ class BiMediX2Error(Exception):
     def in_language(self, language: str) -> str:
         """The message in ``"ar"`` or ``"en"``."""
         return self.message_ar if language == "ar" else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Subclasses take other arguments than ``args``, so pickling, by which errors leave a worker, needs help."""
+        return _unpickled, (type(self), self.args, self.__dict__)
+
+
+def _unpickled(kind: type[BiMediX2Error], args: tuple[Any, ...], state: dict[str, Any]) -> BiMediX2Error:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class RecordError(BiMediX2Error):

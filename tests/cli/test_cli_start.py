@@ -23,12 +23,15 @@ HEAVY = ("torch", "transformers", "pydicom", "pyarrow", "numpy", "PIL", "rich", 
 COMMANDS = (
     [], ["ask"], ["chat"], ["pull"], ["convert"], ["compose"], ["merge"], ["export"], ["train"],
     ["train", "status"], ["doctor"], ["data"],
-    ["data", "show"], ["data", "build-nano"], ["data", "convert"], ["data", "fetch"],
+    ["data", "show"], ["data", "build"], ["data", "card"], ["data", "convert"], ["data", "fetch"],
     ["data", "ingest"], ["data", "sources"], ["data", "stats"],
     ["data", "rewrite"], ["data", "translate"], ["data", "check"],
+    ["data", "mix"], ["data", "shard"], ["data", "unshard"],
     ["data", "review"], ["data", "review", "start"], ["data", "review", "serve"], ["data", "review", "report"],
     ["data", "review", "export"], ["data", "review", "import"], ["evaluate"], ["score"],
-    ["compare"], ["report"], ["overlap"], ["harness"],
+    ["compare"], ["report"], ["overlap"], ["harness"], ["serve"],
+    ["keys"], ["keys", "create"], ["keys", "list"], ["keys", "revoke"],
+    ["audit"], ["audit", "verify"], ["audit", "tail"],
 )  # fmt: skip
 
 

@@ -109,19 +109,3 @@ def test_choices_depend_on_the_key_alone() -> None:
     # First eight bytes of SHA-256("abc") over 2^64.
     assert stable_fraction("abc") == 0xBA7816BF8F01CFEA / 2**64
     assert choose(["x", "y", "z"], "k", 2) == choose(["z", "y", "x"], "k", 2)
-
-
-@pytest.mark.data
-def test_real_mix_is_valid_and_bilingual(data_root: Path, tmp_path: Path) -> None:
-    from bimedix2.data.nano_mix import build_nano_mix
-    from bimedix2.records import missing_images, read_jsonl
-
-    counts = build_nano_mix(data_root, tmp_path)
-    rows = list(read_jsonl(tmp_path / "records.jsonl"))
-    assert len(rows) == sum(counts.values())
-    assert {row.split for row in rows} == {"train"}
-    assert not [row.id for row in rows if missing_images(row, data_root)]
-    for source in ("vqa_rad", "rocov2", "bccd", "pneumoniamnist", "medmcqa", "meqsum"):
-        assert counts[f"{source} ar"] > 0
-        assert counts[f"{source} en"] > 0
-    assert "indiana ar" not in counts  # its terms allow no derivatives

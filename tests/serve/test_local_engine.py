@@ -43,9 +43,8 @@ def test_queue_positions_and_a_full_queue() -> None:
             positions: list[int] = []
 
             async def watch() -> None:
-                async for piece in made.generate(job(AR)):
-                    if piece.queue_position is not None:
-                        positions.append(piece.queue_position)
+                news = [piece.queue_position async for piece in made.generate(job(AR))]
+                positions.extend(position for position in news if position is not None)
 
             last = asyncio.create_task(watch())
             assert await until(lambda: made.state().queued == 2)

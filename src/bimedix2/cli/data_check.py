@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
@@ -100,7 +100,10 @@ def _options(
         )
         encoder = False
     language: Language | None = None if direction == "auto" else "ar" if direction == "ar-en" else "en"
-    return CheckOptions(glossary, language, positions, encoder, tuple(scorers), _limits(least))
+    options = CheckOptions(glossary, language, positions, encoder, tuple(scorers), _limits(least))
+    if glossary or scorers:  # what cannot be read is told now, not with the first row
+        replace(options, encoder=False).loaded()
+    return options
 
 
 def _limits(least: list[str]) -> dict[str, float]:
@@ -197,20 +200,12 @@ def _check_records(path: Path, options: CheckOptions, out: _Output, runner: Runn
 
 
 def _check(rows: Iterable[Any], checker: Any, out: _Output, runner: Runner) -> None:
-    """Check rows and tell of all in their order; they wait here for their results, so that none has to come back."""
+    """Check rows and tell of all in their order."""
     from bimedix2.data.check.batches import BATCH, texts_of
-    from bimedix2.data.runner import batched
+    from bimedix2.data.runner import batched, with_batches
 
-    waiting: deque[Any] = deque()
-
-    def coming() -> Iterator[Any]:
-        for row in rows:
-            waiting.append(row)
-            yield row
-
-    for results in runner.map_batches(checker, batched(coming(), BATCH)):
-        for result in results:
-            row = waiting.popleft()
+    for batch, results in with_batches(runner, checker, batched(rows, BATCH)):
+        for row, result in zip(batch, results, strict=True):
             if result is None:
                 out.bad(row)
             else:
@@ -227,7 +222,7 @@ def _with_originals(path: Path) -> Iterator[tuple[Record, Record] | BadRow]:
     bad: list[BadRow] = []
 
     def note(error: RecordError) -> None:
-        texts = (f"{error.field}: {text}" for text in (error.problem, error.problem_ar))
+        texts = f"{error.field}: {error.problem}", f"{error.field}: {error.problem_ar}"
         bad.append(BadRow(error.row, None, *texts, b""))
 
     for number, record in enumerate(read_records(path, on_error=note), 1):

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ._runner import RunnerKind, RunnerOption, WorkersOption
+
+if TYPE_CHECKING:
+    from bimedix2.data.runner import Runner
 
 
 def phi(
@@ -19,6 +24,8 @@ def phi(
         str, typer.Option(envvar="BIMEDIX2_PHI_SECRET", help="DICOM: the same secret gives the same new UIDs.")
     ] = "",
     json_output: Annotated[bool, typer.Option("--json", help="A JSON line a finding, then one with counts.")] = False,
+    runner: RunnerOption = RunnerKind.local,
+    workers: WorkersOption = 0,
 ) -> None:
     """Find names, dates, ages over 89, telephone, record and identity numbers, addresses, in English and Arabic.
 
@@ -37,7 +44,10 @@ def phi(
     if is_dicom(file):
         counts = _dicom(file, out, secret, json_output)
     elif file.suffix in (".jsonl", ".parquet", ".json"):
-        counts = _records(file, out, images, json_output)
+        from bimedix2.data.runner import open_runner
+
+        with open_runner(runner.value, workers) as found:
+            counts = _records(file, out, images, found, json_output)
     else:
         counts = _text(file, out, json_output)
     _summary(counts, json_output)
@@ -69,12 +79,12 @@ def _summary(counts: dict[str, Any], as_json: bool) -> None:
         tell("Nothing found. This is a screen, not a guarantee.", "لم يعثر على شيء. هذا فرز وليس ضمانا.")
 
 
-def _records(file: Path, out: Path | None, images: Path | None, as_json: bool) -> dict[str, Any]:
+def _records(file: Path, out: Path | None, images: Path | None, runner: Runner, as_json: bool) -> dict[str, Any]:
     from bimedix2.data.privacy.records import redact_records, scan_records
 
-    counts = scan_records(file, lambda row: _show(row, as_json), images)
+    counts = scan_records(file, lambda row: _show(row, as_json), images, runner)
     if out is not None:
-        counts["written"] = redact_records(file, out)
+        counts["written"] = redact_records(file, out, runner)
     return counts
 
 

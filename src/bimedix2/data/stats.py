@@ -233,14 +233,17 @@ def _draw(panel: object, rows: list[tuple[str, dict[str, int]]], language: str) 
 
 
 def _word(name: str, language: str) -> str:
+    return shaped(WORDS[name][language == "ar"], language)
+
+
+def shaped(word: str, language: str) -> str:
+    """A word as matplotlib needs it: it joins and reorders letters itself from 3.11 on, where it has libraqm."""
     if language != "ar":
-        return WORDS[name][0]
+        return word
     from matplotlib import ft2font
 
     from bimedix2.text import for_terminal
 
-    word = WORDS[name][1]
-    # Matplotlib joins and reorders letters itself from 3.11 on, where it has libraqm.
     return word if hasattr(ft2font, "__libraqm_version__") else for_terminal(word, bidi="visual").strip()
 
 

@@ -94,6 +94,7 @@ def configure(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
         logger.propagate = True
     # The address of a request may hold an id of a patient's, and its query string anything.
     logging.getLogger("uvicorn.access").disabled = True

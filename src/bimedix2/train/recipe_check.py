@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from bimedix2.errors import ConfigError
 from bimedix2.records.schema import Language, Modality, Task
+from bimedix2.settings_file import fault, near
 
 from .recipe import Recipe, StageRecipe
 
@@ -60,26 +59,6 @@ _STAGE = {
     "samples_per_step": _COUNT,
     "weight_decay": _COUNT,
 }
-
-
-def fault(source: str, key: str, english: str, arabic: str) -> ConfigError:
-    """An error about one setting.
-
-    Args:
-        source: the file or the override.
-        key: dotted path of the setting; may be empty.
-        english, arabic: what is wrong and what would be right.
-    """
-    place = f"{source}: {key}: " if key else f"{source}: "
-    return ConfigError(place + english, place + arabic)
-
-
-def near(name: str, known: Collection[str]) -> tuple[str, str]:
-    """What to offer for an unknown name, in English and Arabic."""
-    found = difflib.get_close_matches(name, known, n=1)
-    if found:
-        return f"; did you mean {found[0]!r}?", f"؛ هل تقصد {found[0]!r}؟"
-    return f"; known: {', '.join(known)}", f"؛ المعروف: {', '.join(known)}"
 
 
 def check_recipe(recipe: Recipe, source: str) -> None:

@@ -251,10 +251,10 @@ def read_all(recipe: Recipe, folder: Path, out: Path) -> tuple[list[Record], lis
         if found is None:
             tried = ", ".join(map(str, places))
             raise ConfigError(
-                f"The recipe's records {name} were not found (tried {tried}). For nano, "
-                f"`bimedix2 data build-nano --data DATA --out {out}` makes them.",
-                f"لم يعثر على سجلات الوصفة {name} (جرب: {tried}). لنموذج nano يصنعها الأمر "
-                f"`bimedix2 data build-nano --data DATA --out {out}`.",
+                f"The recipe's records {name} were not found (tried {tried}). For nano, `bimedix2 data build "
+                "recipes/data/bimedv-nano.yaml --data DATA --out SET` makes them: add records=[SET/mix.jsonl].",
+                f"لم يعثر على سجلات الوصفة {name} (جرب: {tried}). لنموذج nano يصنعها الأمر `bimedix2 data build "
+                "recipes/data/bimedv-nano.yaml --data DATA --out SET`: أضف records=[SET/mix.jsonl].",
             )
         before = len(records)
         records.extend(read_records(found))

@@ -8,13 +8,14 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from functools import partial
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from bimedix2.data.runner import LocalRunner, Runner, batched, with_batches
 from bimedix2.records.schema import Record
 
 from .embed import EmbeddingSearch
@@ -101,18 +102,21 @@ class Finder:
         self._search, self._look_at, self._embedding = search, look_at, embedding
         self._say = say or (lambda english, arabic: None)
 
-    def find(self, records: Iterable[Record], parents: Iterable[Record] = ()) -> Findings:
+    def find(
+        self, records: Iterable[Record], parents: Iterable[Record] = (), runner: Runner | None = None
+    ) -> Findings:
         """Look at the records of a mix.
 
         Args:
             records: the mix.
             parents: originals that are not in the mix; they are looked at so that their translations inherit.
+            runner: compares the texts; this process if not given.
         """
         found, links = Findings(), _Links()
         for own, source in ((True, records), (False, parents)):
-            rows = iter(source)
-            while batch := list(islice(rows, BATCH)):
-                self._batch(batch, found, links, own)
+            batches = batched(source, BATCH)
+            for batch, hits in with_batches(runner or LocalRunner(1), partial(_searcher, self._search), batches):
+                self._batch(batch, hits, found, links, own)
                 if found.records % _TELL_EVERY == 0:
                     self._say(f"{found.records:,} records compared", f"قورن {found.records:,} سجل")
         _inherit(found, links)
@@ -120,12 +124,11 @@ class Finder:
         found.offences = {row: own for row, own in found.offences.items() if row <= found.records}
         return found
 
-    def _batch(self, batch: list[Record], found: Findings, links: _Links, own: bool) -> None:
+    def _batch(self, batch: list[Record], texts: list[Hit], found: Findings, links: _Links, own: bool) -> None:
         first = links.add(batch)
         found.records += len(batch) * own
         looks = self._look_at(batch)
-        hits = [*_test_split(batch), *self._search.texts([trained_units(record) for record in batch])]
-        hits += self._search.images(looks)
+        hits = [*_test_split(batch), *texts, *self._search.images(looks)]
         if self._embedding is not None:
             hits += self._embedding.hits(batch)
         by_row: dict[int, list[Hit]] = defaultdict(list)
@@ -148,6 +151,11 @@ class Finder:
                 names = (hashes.set_of(hit.item), hashes.ids[hit.item]) if hit.item >= 0 else (record.source, record.id)
                 kept[hit.item] = Offence(row, record.id, *names, hit.reason, hit.distance, hit.field)
         return list(kept.values())
+
+
+def _searcher(search: Search) -> Callable[[Sequence[Record]], list[Hit]]:
+    """What a worker does with a batch: its texts against those of the test sets."""
+    return lambda batch: list(search.texts([trained_units(record) for record in batch]))
 
 
 def _test_split(batch: list[Record]) -> Iterator[Hit]:

@@ -15,8 +15,10 @@ import msgspec
 
 from bimedix2 import __version__
 from bimedix2.cache import sha256_file, write_whole
+from bimedix2.data.good_rows import GoodRows
 from bimedix2.data.locks import only_one
 from bimedix2.data.quarantine import Quarantine, quarantine_path
+from bimedix2.data.runner import Runner
 from bimedix2.errors import ConfigError, DataError, RecordError
 from bimedix2.records import Record, Step, read_records, write_records
 
@@ -45,6 +47,7 @@ class DecontaminateSettings:
         drop: leave offending records out instead of refusing.
         embed, embed_threshold: encoder for translations by meaning, and least cosine.
         search: thresholds.
+        runner: compares the texts of the mix; this process if not given.
     """
 
     tests: Sequence[Path] = ()
@@ -58,6 +61,7 @@ class DecontaminateSettings:
     embed: str = ""
     embed_threshold: float = THRESHOLD
     search: SearchSettings = field(default_factory=SearchSettings)
+    runner: Runner | None = field(default=None, repr=False)
 
 
 def decontaminate(
@@ -68,7 +72,7 @@ def decontaminate(
     Args:
         mix: ``.jsonl`` or ``.parquet``.
         out: the clean records, with a step added to their provenance; written if nothing was found or with ``drop``.
-            ``OUT.quarantine.jsonl`` has the records left out, with reasons.
+            ``OUT.quarantine.jsonl`` has the records left out, and rows that are no records, with reasons.
         settings: what to compare with.
         report: where the report goes; beside ``out`` or the mix if not given. ``….offences.jsonl`` stands beside it.
         say: takes progress in English and Arabic.
@@ -80,7 +84,7 @@ def decontaminate(
         ConfigError: nothing to compare with, or ``drop`` without ``out``.
         DataError: ``contaminated``: the mix has test items, and ``drop`` was not asked for; ``unreadable_images``:
             images could not be compared. The report is written before.
-        RecordError: a row of a file is bad.
+        RecordError: a file is missing or damaged as a whole, or a row of a test file is bad.
     """
     _check(mix, out, settings)
     target = out or mix
@@ -92,14 +96,15 @@ def decontaminate(
             look_at = stack.enter_context(Pictures(settings.data)).looks
         finder = Finder(Search(hashes, settings.search), look_at, embedding, say)
         parents = chain.from_iterable(read_records(path, unique_ids=False) for path in settings.parents)
-        found = finder.find(read_records(mix, unique_ids=False), parents)
-        _fill_ids(mix, found)
-        content = _report(mix, hashes, found, settings)
+        rows = GoodRows(mix)
+        found = finder.find(rows.records(), parents, settings.runner)
+        _complete(rows, found)
+        content = _report(rows, hashes, found, settings)
         place = report_path(target, report)
         write_whole(offences_path(place), b"".join(msgspec.json.encode(one) + b"\n" for one in found.rows()))
         bad = bool(found.offences or found.unreadable)
         if out is not None and (settings.drop or not bad):
-            content["out"] = {"path": str(out), "records": _write(mix, out, found, hashes)}
+            content["out"] = {"path": str(out), "records": _write(rows, out, found, hashes)}
             content["out"]["sha256"] = sha256_file(out)
         write_whole(place, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
     if bad and not settings.drop:
@@ -159,29 +164,34 @@ def _stated(record: Record) -> list[Any]:
     return [(look.file, 0, no_codes()) for look in stated_looks([record])[0] if look.file is not None]
 
 
-def _fill_ids(mix: Path, found: Findings) -> None:
-    """Ids of records that inherited: only their keys were kept."""
-    waiting = {row for row, own in found.offences.items() if not own[0].id}
-    if not waiting:
-        return
-    for row, record in enumerate(read_records(mix, unique_ids=False), start=1):
-        if row in waiting:
-            found.offences[row] = [msgspec.structs.replace(one, id=record.id) for one in found.offences[row]]
+def _complete(rows: GoodRows, found: Findings) -> None:
+    """Ids of records that inherited, for only their keys were kept; and rows of the file where some were bad."""
+    if any(not own[0].id for own in found.offences.values()):
+        for place, record in enumerate(rows.records(), start=1):
+            if place in found.offences and not found.offences[place][0].id:
+                found.offences[place] = [msgspec.structs.replace(one, id=record.id) for one in found.offences[place]]
+    if rows.bad:
+        found.offences = {
+            rows.row(place): [msgspec.structs.replace(one, row=rows.row(place)) for one in own]
+            for place, own in found.offences.items()
+        }
+        found.unreadable = {rows.row(place): why for place, why in found.unreadable.items()}
 
 
-def _write(mix: Path, out: Path, found: Findings, hashes: TestHashes) -> int:
+def _write(rows: GoodRows, out: Path, found: Findings, hashes: TestHashes) -> int:
     """Write the clean records and the quarantine; both appear whole or not at all."""
     quarantine, done = Quarantine(quarantine_path(out)), False
     names = ", ".join(dict.fromkeys(str(own["name"]) for own in hashes.sets))
     step = Step(name="decontaminate", tool="bimedix2", version=__version__, note=f"compared with {names}")
 
     def clean() -> Iterator[Record]:
-        for row, record in enumerate(read_records(mix, unique_ids=False), start=1):
+        for place, record in enumerate(rows.records(quarantine.add), start=1):
+            row = rows.row(place)
             if row in found.offences:
-                _quarantine(quarantine, mix, found.offences[row][0])
+                _quarantine(quarantine, rows.path, found.offences[row][0])
             elif row in found.unreadable:
                 index, english, arabic = found.unreadable[row]
-                error = RecordError(mix, row, f"images[{index}].path", english, arabic)
+                error = RecordError(rows.path, row, f"images[{index}].path", english, arabic)
                 quarantine.add(error, "unreadable_image", record.id)
             else:
                 yield msgspec.structs.replace(record, provenance=(*record.provenance, step))
@@ -199,11 +209,13 @@ def _quarantine(quarantine: Quarantine, mix: Path, offence: Offence) -> None:
     quarantine.add(RecordError(mix, offence.row, offence.field, english, arabic), offence.reason, offence.id)
 
 
-def _report(mix: Path, hashes: TestHashes, found: Findings, settings: DecontaminateSettings) -> dict[str, Any]:
+def _report(rows: GoodRows, hashes: TestHashes, found: Findings, settings: DecontaminateSettings) -> dict[str, Any]:
     return {
         "version": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "mix": {"path": str(mix), "sha256": sha256_file(mix), "records": found.records},
+        "mix": {
+            "path": str(rows.path), "sha256": sha256_file(rows.path), "records": found.records, "bad_rows": rows.bad,
+        },  # fmt: skip
         "test_sets": list(hashes.sets),
         "settings": msgspec.to_builtins(settings.search) | {"images": settings.images, "embed": settings.embed},
         "offending_records": len(found.offences),

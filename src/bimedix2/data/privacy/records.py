@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import msgspec
 
 from bimedix2 import __version__
 from bimedix2.data.locks import only_one
+from bimedix2.data.runner import LocalRunner, Runner, batched
 from bimedix2.errors import ConfigError
 from bimedix2.images.sniff import HEAD_BYTES, sniff
 from bimedix2.records import Record, Step, read_records, write_records
@@ -20,6 +22,7 @@ from .text import redact, scan_text, shape
 
 ImageKind = Literal["burned_in", "unreadable"]
 Take = Callable[["PhiRow"], None]
+BATCH = 256  # records that go to a worker together
 
 
 class PhiRow(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,28 +80,40 @@ def image_rows(file: str, row: int, record: Record, root: Path) -> Iterator[PhiR
             yield PhiRow(file, row, redact(record.id), f"images[{index}]", kind, notes=notes)
 
 
-def scan_records(path: Path, take: Take, root: Path | None = None) -> dict[str, Any]:
+def scan_records(path: Path, take: Take, root: Path | None = None, runner: Runner | None = None) -> dict[str, Any]:
     """Screen a file of records.
 
     Args:
         path: ``.jsonl`` or ``.parquet``.
-        take: gets each finding as it comes.
+        take: gets each finding as it comes, in the order of the file.
         root: folder that image paths start from; without it images are not looked at.
+        runner: does the work; this process if not given.
 
     Returns:
         Counts: ``records``, ``with_findings``, ``findings`` by kind.
     """
-    records = hit = 0
+    runner, records, hit = runner or LocalRunner(1), 0, 0
     counts: Counter[str] = Counter()
-    for records, record in enumerate(read_records(path, unique_ids=False), start=1):
-        rows = list(record_rows(str(path), records, record))
-        if root is not None:
-            rows += image_rows(str(path), records, record, root)
-        hit += bool(rows)
-        counts.update(row.kind for row in rows)
-        for row in rows:
-            take(row)
+    numbered = enumerate(read_records(path, unique_ids=False), start=1)
+    for batch in runner.map_batches(partial(_scanner, str(path), root), batched(numbered, BATCH)):
+        for rows in batch:
+            records += 1
+            hit += bool(rows)
+            counts.update(row.kind for row in rows)
+            for row in rows:
+                take(row)
     return {"records": records, "with_findings": hit, "findings": dict(sorted(counts.items()))}
+
+
+def _scanner(file: str, root: Path | None) -> Callable[[Sequence[tuple[int, Record]]], list[list[PhiRow]]]:
+    def scan(batch: Sequence[tuple[int, Record]]) -> list[list[PhiRow]]:
+        found = []
+        for row, record in batch:
+            rows = list(record_rows(file, row, record))
+            found.append(rows if root is None else [*rows, *image_rows(file, row, record, root)])
+        return found
+
+    return scan
 
 
 def redacted(record: Record) -> Record:
@@ -119,7 +134,21 @@ def redacted(record: Record) -> Record:
     return msgspec.structs.replace(record, turns=tuple(turns), provenance=(*record.provenance, step))
 
 
-def redact_records(path: Path, out: Path) -> int:
+def redact_all(records: Iterable[Record], runner: Runner | None = None) -> Iterator[Record]:
+    """``redacted`` of each record, in order."""
+    for batch in (runner or LocalRunner(1)).map_batches(_redacter, batched(records, BATCH)):
+        yield from batch
+
+
+def _redacter() -> Callable[[Sequence[Record]], list[Record]]:
+    return _redact_batch
+
+
+def _redact_batch(batch: Sequence[Record]) -> list[Record]:
+    return list(map(redacted, batch))
+
+
+def redact_records(path: Path, out: Path, runner: Runner | None = None) -> int:
     """Write all records with labels in the place of what identifies, and return their number.
 
     Raises:
@@ -128,7 +157,7 @@ def redact_records(path: Path, out: Path) -> int:
     """
     _other(path, out)
     with only_one(out):
-        return write_records(out, map(redacted, read_records(path, unique_ids=False)))
+        return write_records(out, redact_all(read_records(path, unique_ids=False), runner))
 
 
 def _other(path: Path, out: Path) -> None:

@@ -19,13 +19,15 @@ class Pictures:
     """PNG files of records' images; the last ones are kept.
 
     Args:
-        root: folder that image paths start from; nothing outside it is read.
+        root: folder that image paths start from.
+        more: further folder that absolute paths may lie in; nothing outside the two is read.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, more: Path | None = None) -> None:
         from bimedix2.images import ImageDecoder
 
         self._root = Path(os.path.abspath(root))  # noqa: PTH100 -- links may lead to other disks on purpose
+        self._allowed = [self._root, *([Path(os.path.abspath(more))] if more else [])]  # noqa: PTH100
         self._decoder = ImageDecoder()
         self._kept: OrderedDict[ImageRef, bytes] = OrderedDict()
         self._mutex = threading.Lock()
@@ -54,16 +56,18 @@ class Pictures:
         from PIL import Image
 
         path = Path(os.path.abspath(self._root / image.path))  # noqa: PTH100
-        if not path.is_relative_to(self._root):
+        if not any(path.is_relative_to(folder) for folder in self._allowed):
             raise ImageError(
-                "The image is outside the data folder. Start the server with the right --data.",
-                "الصورة خارج مجلد البيانات. شغل الخادم بقيمة --data الصحيحة.",
+                "The image is outside the data folder. Start the server with the right --data, or with --pictures.",
+                "الصورة خارج مجلد البيانات. شغل الخادم بقيمة --data الصحيحة أو بالخيار --pictures.",
                 code="image_outside",
             )
         try:
             pixels = self._decoder.decode(path, frame=image.frame, window=image.window).pixels
         except ImageError as error:  # without this machine's folders
-            texts = (text.replace(f"{self._root}{os.sep}", "") for text in (error.message, error.message_ar))
+            texts = [error.message, error.message_ar]
+            for folder in self._allowed:
+                texts = [text.replace(f"{folder}{os.sep}", "") for text in texts]
             raise ImageError(*texts, code=error.code) from None
         grey = bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
         picture = Image.fromarray(pixels[..., 0] if grey else pixels)

@@ -33,6 +33,7 @@ class ReviewServer:
         roles: pseudonyms of the reviewers and what they do.
         data: folder that image paths start from.
         port: 0 takes a free one.
+        pictures: further folder that absolute image paths may lie in.
 
     Raises:
         ConfigError: a pseudonym cannot be used.
@@ -40,7 +41,9 @@ class ReviewServer:
         WorkspaceBusyError: another process serves the workspace.
     """
 
-    def __init__(self, folder: Path, roles: Mapping[str, Role], data: Path, port: int = 0) -> None:
+    def __init__(
+        self, folder: Path, roles: Mapping[str, Role], data: Path, port: int = 0, pictures: Path | None = None
+    ) -> None:
         _check_names(roles)
         self.workspace = Workspace(folder)
         self.workspace.close()  # says clearly that there is none before a lock is made
@@ -51,7 +54,7 @@ class ReviewServer:
         except BaseException:
             self.workspace.close()
             raise
-        self.pictures = Pictures(data)
+        self.pictures = Pictures(data, pictures)
         self.site = Site(desk, self.pictures, self.http.server_address[1])
         self.http.site = self.site
         self._thread: threading.Thread | None = None

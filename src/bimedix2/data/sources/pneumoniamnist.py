@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bimedix2.errors import RecordError
+from bimedix2.errors import ConfigError, RecordError
 from bimedix2.records.schema import Language, Record, Split
 
 from ._common import existing, phrased, stable_order
 from ._pictures import written_picture
-from ._reading import Reading, Source, SourceInfo, each, files_of
+from ._reading import Option, Reading, Source, SourceInfo, each, files_of
 
 SOURCE, LICENCE = "pneumoniamnist", "CC-BY-4.0"
 YES_NO: dict[bool, dict[Language, str]] = {True: {"en": "Yes", "ar": "نعم"}, False: {"en": "No", "ar": "لا"}}
@@ -70,6 +70,14 @@ INFO = SourceInfo(
     files=("pneumoniamnist/pneumoniamnist.npz",),
     notes="Pictures of 28 x 28 lie in the array file and are written to --pictures.",
     notes_ar="الصور (28 × 28) داخل ملف المصفوفات وتكتب في مجلد --pictures.",
+    options=(
+        Option(
+            name="per_class",
+            default="all",
+            meaning="of the training images so many with and without pneumonia, chosen by hash",
+            meaning_ar="من صور التدريب هذا العدد مع الالتهاب ومثله دونه، باختيار ثابت",
+        ),
+    ),
 )
 PARTS: dict[str, Split] = {"train": "train", "val": "dev", "test": "test"}
 
@@ -81,7 +89,25 @@ def read(reading: Reading) -> Iterator[Record]:
         for part, split in PARTS.items():
             if split in reading.splits:
                 make = partial(_make, reading, path, part, split)
-                yield from each(reading, path, _arrays(path, part), make)
+                rows = _arrays(path, part)
+                yield from each(reading, path, _chosen(reading, rows) if part == "train" else rows, make)
+
+
+def _chosen(reading: Reading, rows: Iterator[tuple[int, tuple[Any, int]]]) -> Iterator[tuple[int, tuple[Any, int]]]:
+    """The rows that ``per_class`` takes; names in the hash are places from 0."""
+    wanted = reading.options["per_class"]
+    if wanted == "all":
+        yield from rows
+        return
+    if not wanted.isdecimal():
+        raise ConfigError(
+            f"--set per_class={wanted}: must be all or a number.", f"--set per_class={wanted}: القيمة all أو عدد."
+        )
+    found = list(rows)
+    taken: set[str] = set()
+    for value in (0, 1):
+        taken.update(stable_order(str(row - 1) for row, (_, label) in found if label == value)[: int(wanted)])
+    yield from (item for item in found if str(item[0] - 1) in taken)
 
 
 def _arrays(path: Path, part: str) -> Iterator[tuple[int, tuple[Any, int]]]:

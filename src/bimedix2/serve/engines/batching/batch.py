@@ -80,14 +80,14 @@ class Batch:
         ticket = self._prompt.ticket if self._prompt else self._admitted[0]
         try:
             self._read(ticket)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the job fails, not the engine
             if not is_out_of_memory(error):
                 return [(ticket, error)]
             self._free_memory()
             try:
                 self._prompt = None
                 self._read(ticket)
-            except Exception as again:
+            except Exception as again:  # noqa: BLE001 - the job fails, not the engine
                 return [(ticket, again)]
         return []
 
@@ -98,7 +98,7 @@ class Batch:
         everything = slice(0, len(self._rows))
         try:
             hidden = self._forward(everything)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever is at fault is found next
             if is_out_of_memory(error):
                 return self._step_with_less(error)
             return self._step_alone()
@@ -168,7 +168,7 @@ class Batch:
             try:
                 if self._write(row, scores):
                     done.append(row)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the row fails, not its neighbours
                 failures.append((row.ticket, error))
         for row in done:
             self._finish(next(number for number, own in enumerate(self._rows) if own is row))
@@ -207,7 +207,7 @@ class Batch:
         for number, row in enumerate(self._rows):
             try:
                 outcomes.append((number, self._forward(slice(number, number + 1))))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the row fails, not its neighbours
                 failures.append((row.ticket, error))
         if outcomes:
             failures += self._choose([number for number, _ in outcomes], torch.cat([hidden for _, hidden in outcomes]))
@@ -218,7 +218,7 @@ class Batch:
         self._free_memory()
         try:
             hidden = self._forward(slice(0, len(self._rows)))
-        except Exception as again:
+        except Exception as again:  # noqa: BLE001 - one row fails, the rest goes on
             longest = max(range(len(self._rows)), key=lambda number: self.pool.lengths[number])
             return [(self._rows[longest].ticket, again if is_out_of_memory(again) else error)]
         return self._choose(list(range(len(self._rows))), hidden)

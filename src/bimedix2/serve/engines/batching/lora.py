@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAIN = re.compile(r"[\w.]+")
 _PART = "language_model.layers."
+_PROJECTOR = "multi_modal_projector."
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +171,18 @@ def _refuse_other_parts(model: nn.Module, path: Path) -> None:
         raise _needs_merge(path, ENCODER_NAME)
     if not (path / PROJECTOR_NAME).exists():
         return
-    own: dict[str, Tensor] = {}
-    for name, tensor in model.state_dict().items():
-        if "multi_modal_projector." in name:
-            own[name.split("multi_modal_projector.")[-1]] = tensor
-    stored = {name.split("multi_modal_projector.")[-1]: value for name, value in load_tensors(path / PROJECTOR_NAME).items()}  # fmt: skip  # noqa: E501
+    own = {_in_projector(name): tensor for name, tensor in model.state_dict().items() if _PROJECTOR in name}
+    stored = {_in_projector(name): tensor for name, tensor in load_tensors(path / PROJECTOR_NAME).items()}
     same = own.keys() == stored.keys() and all(
         own[name].shape == value.shape and torch.equal(own[name].cpu(), value.to(own[name].dtype))
         for name, value in stored.items()
     )
     if not same:
         raise _needs_merge(path, PROJECTOR_NAME)
+
+
+def _in_projector(name: str) -> str:
+    return name.split(_PROJECTOR)[-1]
 
 
 def _needs_merge(path: Path, what: str) -> ModelError:

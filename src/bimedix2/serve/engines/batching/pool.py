@@ -75,7 +75,8 @@ class KVPool:
 
     def copy(self, row: int, length: int) -> Layers:
         """The first ``length`` positions of a row, as tensors of their own."""
-        return [(keys[row : row + 1, :, :length].clone(), values[row : row + 1, :, :length].clone()) for keys, values in self._layers]  # fmt: skip  # noqa: E501
+        own = slice(row, row + 1)
+        return [(keys[own, :, :length].clone(), values[own, :, :length].clone()) for keys, values in self._layers]
 
     def reserve(self, rows: slice) -> None:
         """Make room for one more position in each of ``rows``."""
@@ -113,11 +114,11 @@ class KVPool:
         self._layers, self.capacity = grown, capacity
 
 
-class _PoolLayer(DynamicLayer):
+class _PoolLayer(DynamicLayer):  # type: ignore[no-untyped-call]
     """One layer of the pool during one step."""
 
     def __init__(self, keys: Tensor, values: Tensor, places: tuple[Tensor, Tensor], longest: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.keys, self.values = keys, values
         self.is_initialized = True
         self._places, self._longest = places, longest

@@ -117,12 +117,12 @@ function row(item) {
     Object.assign(item, { frame, window });
     await show(item);
   });
-  const alt = [item.name, facts.modality].filter(Boolean).join(", ");
+  const alt = [item.name, facts.modality?.toUpperCase()].filter(Boolean).join(", ");
   const warnings = facts.warnings.map((warning) => make("span", { class: "warning" }, icon("warning"), warning[current()]));
   return make("li", {},
     make("button", { type: "button", class: "thumb", click: open, "aria-label": t("open_picture", { name: item.name }) }, item.url ? make("img", { src: item.url, alt }) : ""),
     make("span", { class: "facts" }, name,
-      make("span", { class: "hint" }, facts.modality ? make("bdi", { dir: "ltr" }, `${facts.modality} `) : "", make("bdi", { dir: "ltr" }, `${facts.width} × ${facts.height}`)),
+      make("span", { class: "hint" }, make("bdi", { dir: "ltr" }, `${facts.modality ? `${facts.modality.toUpperCase()} · ` : ""}${facts.width} × ${facts.height}`)),
       make("span", { class: "view" }, viewOf(addressOf(item))), ...warnings),
     make("button", { type: "button", class: "quiet small", click: remove, "aria-label": t("remove_picture", { name: item.name }) }, icon("close")));
 }

@@ -3,7 +3,7 @@
 import { answerTo, ask, askJson } from "./api.js";
 import * as pictures from "./attachments.js";
 import { directionOf, stripControls } from "./bidi.js";
-import { $ } from "./dom.js";
+import { $, make } from "./dom.js";
 import { settled } from "./markdown.js";
 import { AnswerView, questionView, textOf, urlsOf } from "./messages.js";
 import { direction, t } from "./words.js";
@@ -14,14 +14,21 @@ const DRAW_EVERY = 60; // milliseconds
 
 export const onKept = (listener) => (kept = listener);
 
-export function start() {
+function leave() {
   stop();
+  talk.running = null;
+  $("log").removeAttribute("aria-busy");
+  setSending(false);
+}
+
+export function start() {
+  leave();
   Object.assign(talk, { id: null, title: "", messages: [] });
   redraw();
 }
 
 export async function open(id) {
-  stop();
+  leave();
   const found = await askJson(`/v1/conversations/${id}`);
   Object.assign(talk, { id, title: found.title, mode: found.mode, messages: found.messages.filter((message) => message.role !== "system") });
   redraw();
@@ -46,7 +53,15 @@ export function redraw() {
 const actionsOf = (message, last) => [["copy", "copy", () => copy(message)], ...(last ? [["retry", "retry", retry]] : [])];
 
 async function copy(message) {
-  await navigator.clipboard.writeText(stripControls(textOf(message)));
+  const text = stripControls(textOf(message));
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else { // without https a browser has only the old way
+    const area = make("textarea", { class: "hidden" }, text);
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
   announce(t("copied"));
 }
 
@@ -115,7 +130,7 @@ async function answer() {
   redraw();
   if (!text || fault) {
     if (!text) $("log").append(view.element);
-    else view.element = $("log").lastElementChild.replaceWith(view.element) ?? view.element;
+    else $("log").lastElementChild.replaceWith(view.element);
     view.draw(text, talk.session.emergency);
     view.finish([["retry", "retry", retry]], fault ?? undefined);
   }

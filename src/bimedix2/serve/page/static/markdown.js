@@ -44,7 +44,7 @@ export function isolated(text, dir) {
   let from = 0;
   const plain = (part) => (dir === "rtl" && digitsOf() ? shownNumber(part) : part);
   for (const [start, end] of dir === "rtl" ? ltrRuns(text, dir) : []) {
-    nodes.push(plain(text.slice(from, start)), make("bdi", { dir: "ltr" }, text.slice(start, end)));
+    nodes.push(plain(text.slice(from, start)), make("bdi", { dir: "ltr", class: end - start <= 24 ? "unbroken" : null }, text.slice(start, end)));
     from = end;
   }
   nodes.push(plain(text.slice(from)));
