@@ -155,6 +155,34 @@ def test_a_fault_is_its_own_jobs() -> None:
     run(test)
 
 
+def test_a_head_that_fails_for_all_together_is_asked_row_by_row() -> None:
+    async def test() -> None:
+        async with engine(places=2) as made:
+            expected = [await answer(made, job(text)) for text in (EN, AR)]
+            model: Any = made._model
+            scores = model.scores
+
+            def narrow(hidden: Any, plain: Any) -> Any:
+                if len(plain) > 1:
+                    raise RuntimeError("kernel failed")
+                return scores(hidden, plain)
+
+            model.scores = narrow
+            answers = await asyncio.gather(*(answer(made, job(text)) for text in (EN, AR)))
+            assert [text for text, _ in answers] == [text for text, _ in expected]
+
+            def broken(*_given: Any) -> Any:
+                raise RuntimeError("kernel failed")
+
+            model.scores = broken
+            with pytest.raises(ServeError) as caught:
+                await answer(made, job(EN))
+            assert caught.value.code == "engine_fault"
+            assert made.state().ready
+
+    run(test)
+
+
 def test_out_of_memory_is_said_clearly_and_the_rest_goes_on() -> None:
     async def test() -> None:
         async with engine(places=2) as made:

@@ -54,7 +54,9 @@ def test_no_script_or_style_stands_in_the_page() -> None:
     assert re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL) == [""]
     for file in [*STATIC.glob("*.js"), *STATIC.glob("*.css")]:
         text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
-        assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text), file.name
+        assert not re.search(r"https?://|innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text), (
+            file.name
+        )
 
 
 def test_both_languages_have_the_same_texts_and_places() -> None:

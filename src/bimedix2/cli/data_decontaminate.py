@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ._runner import RunnerKind, RunnerOption, WorkersOption
+
 if TYPE_CHECKING:
     from bimedix2.data.decontaminate.run import DecontaminateSettings
 
@@ -46,6 +48,8 @@ def decontaminate(
     image_bits: Annotated[int, typer.Option(help="Copies of images: most bits of 64 apart.", min=0, max=11)] = 8,
     report: Annotated[Path | None, typer.Option(help="Report; beside the output or the mix if not given.")] = None,
     json_output: AsJson = False,
+    runner: RunnerOption = RunnerKind.local,
+    workers: WorkersOption = 0,
 ) -> None:
     """Refuse a training mix that contains test items, and list the pairs; or write it without them (--drop).
 
@@ -57,15 +61,17 @@ def decontaminate(
     from bimedix2.data.decontaminate.run import DecontaminateSettings, report_path
     from bimedix2.data.decontaminate.run import decontaminate as run
     from bimedix2.data.decontaminate.search import SearchSettings
+    from bimedix2.data.runner import open_runner
 
     from ._terminal import tell
 
-    settings = DecontaminateSettings(
-        tests=test or (), test_data=test_data, hashes=hashes or (), use_shipped=shipped, data=data, images=images,
-        parents=parents or (), drop=drop, embed=embed, embed_threshold=embed_threshold,
-        search=SearchSettings(similarity=similarity, coverage=coverage, coarse_bits=image_bits),
-    )  # fmt: skip
-    content = run(mix, out, settings, report, tell)
+    with open_runner(runner.value, workers) as found:
+        settings = DecontaminateSettings(
+            tests=test or (), test_data=test_data, hashes=hashes or (), use_shipped=shipped, data=data, images=images,
+            parents=parents or (), drop=drop, embed=embed, embed_threshold=embed_threshold, runner=found,
+            search=SearchSettings(similarity=similarity, coverage=coverage, coarse_bits=image_bits),
+        )  # fmt: skip
+        content = run(mix, out, settings, report, tell)
     _print(content, settings, report_path(out or mix, report), as_json=json_output)
 
 
@@ -94,6 +100,14 @@ def _print(content: dict[str, Any], settings: DecontaminateSettings, place: Path
     if settings.drop and content["unreadable_images"]:
         count = content["unreadable_images"]
         tell(f"{count} records left out: images unreadable", f"سجلات متروكة لأن صورها لا تقرأ: {count}")
+    _tell_bad_rows(content["mix"]["bad_rows"])
+
+
+def _tell_bad_rows(count: int) -> None:
+    from ._terminal import tell
+
+    if count:
+        tell(f"{count} rows are no usable records and were left out", f"صفوف لا تصلح سجلات وقد تركت: {count}")
 
 
 def dedup(
@@ -107,6 +121,8 @@ def dedup(
     ] = ImageMode.near,
     data: DataRoot = Path("data"),
     json_output: AsJson = False,
+    runner: RunnerOption = RunnerKind.local,
+    workers: WorkersOption = 0,
 ) -> None:
     """Leave out records that say nearly the same about the same images as an earlier one, and their translations.
 
@@ -118,13 +134,16 @@ def dedup(
 
     from bimedix2.data.decontaminate.dedup import DedupSettings
     from bimedix2.data.decontaminate.dedup import dedup as run
+    from bimedix2.data.runner import open_runner
 
     from ._terminal import tell
 
-    content = run(records, out, DedupSettings(similarity=similarity, images=images.value, data=data), tell)
+    with open_runner(runner.value, workers) as found:
+        content = run(records, out, DedupSettings(similarity, images.value, data, found), tell)
     if json_output:
         typer.echo(json.dumps(content, indent=2))
         return
     for name, count in content["dropped"].items():
         typer.echo(f"{count:8d}  {name}")
     typer.echo(f"{content['written']:8d}  {out}")
+    _tell_bad_rows(content["bad_rows"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,9 @@ def only_one(out: Path) -> Iterator[None]:
                 code="busy",
             ) from error
         for left in [*out.parent.glob(f".{out.name}-*"), *out.parent.glob(f".{out.stem}.quarantine.jsonl-*")]:
-            left.unlink(missing_ok=True)
+            if left.is_dir() and not left.is_symlink():  # a scratch folder
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
         yield
     # The lock file stays: removing it could take it from under a process that is about to hold it.

@@ -84,10 +84,10 @@ def default_parts(settings: ServeSettings, engine: Engine) -> Parts:
         uploads=uploads,
         audit=audit,
         routers=(
-            uploads_router(uploads),
+            uploads_router(uploads, audit=audit),
             conversations_router(conversations, settings.limits, audit, uploads.store.touch),
             data_router(retention, audit),
-            export_router(ExportPictures(uploads, pictures), lambda: engine.info),
+            export_router(ExportPictures(uploads, pictures), lambda: engine.info, audit=audit),
         ),
         open_routers=(*_page(), *(() if sign_in is None else (sign_in_router(sign_in, guard, audit),))),
         sign_in=None if sign_in is None else LOGIN,

@@ -13,22 +13,23 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from bimedix2 import __version__
+from bimedix2.data.good_rows import GoodRows
 from bimedix2.data.locks import only_one
 from bimedix2.data.quarantine import Quarantine, quarantine_path
+from bimedix2.data.runner import LocalRunner, Runner, batched
 from bimedix2.errors import ConfigError, RecordError
-from bimedix2.records import Record, Step, read_records, write_records
+from bimedix2.records import Record, Step, write_records
 from bimedix2.text.canonical import canonical
 
 from .find import BATCH
@@ -57,11 +58,13 @@ class DedupSettings:
         similarity: least share of character 5-grams in common (Jaccard); 1 takes only equal texts.
         images: ``near`` opens them; ``path`` compares their paths.
         data: folder that image paths start from.
+        runner: describes the texts; this process if not given.
     """
 
     similarity: float = 0.85
     images: Images = "near"
     data: Path = Path("data")
+    runner: Runner | None = None
 
 
 class Dropped(NamedTuple):
@@ -82,11 +85,11 @@ def dedup(path: Path, out: Path, settings: DedupSettings | None = None, say: Say
         say: takes progress in English and Arabic.
 
     Returns:
-        Counts: ``records``, ``written``, ``dropped`` by reason.
+        Counts: ``records``, ``written``, ``dropped`` by reason, ``bad_rows``, which are in the quarantine file too.
 
     Raises:
         ConfigError: ``out`` is the set itself.
-        RecordError: a row is bad, or an image cannot be read.
+        RecordError: the file is missing or damaged as a whole, or an image cannot be read.
     """
     settings = settings or DedupSettings()
     say = say or (lambda english, arabic: None)
@@ -96,39 +99,47 @@ def dedup(path: Path, out: Path, settings: DedupSettings | None = None, say: Say
         stack.enter_context(only_one(out))
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)))
         groups = stack.enter_context(ImageGroups(settings.data, opened=settings.images == "near"))
-        groups.look(path, read_records(path, unique_ids=False))
-        count = _describe(path, scratch, groups)
+        rows = GoodRows(path)
+        groups.look(path, rows.records())
+        count = _describe(rows, scratch, groups, settings.runner or LocalRunner(1))
         say(f"{count:,} records described", f"وصف {count:,} سجل")
         dropped = _dropped(scratch, count, settings)
-        written = _write(path, out, dropped, settings)
-    return {"records": count, "written": written, "dropped": dict(Counter(one.why for one in dropped.values()))}
+        written = _write(rows, out, dropped, settings)
+    why = dict(Counter(one.why for one in dropped.values()))
+    return {"records": count, "written": written, "dropped": why, "bad_rows": rows.bad}
 
 
-def _describe(path: Path, scratch: Path, groups: ImageGroups) -> int:
+def _describe(rows: GoodRows, scratch: Path, groups: ImageGroups, runner: Runner) -> int:
     """Put the keys and the signature of each record on disk and return their number."""
-    count, rows = 0, iter(read_records(path, unique_ids=False))
+    count = 0
+    shown = ((record, groups.key(record)) for record in rows.records())
     with (scratch / "rows").open("wb") as keys, (scratch / "signatures").open("wb") as signs:
-        while batch := list(islice(rows, BATCH)):
-            _describe_batch(batch, keys, signs, groups)
-            count += len(batch)
+        for number, own_keys, own_signs in runner.map_batches(_describer, batched(shown, BATCH)):
+            keys.write(own_keys)
+            signs.write(own_signs)
+            count += number
     return count
 
 
-def _describe_batch(batch: list[Record], keys: IO[bytes], signs: IO[bytes], groups: ImageGroups) -> None:
+def _describer() -> Callable[[Sequence[tuple[Record, str]]], tuple[int, bytes, bytes]]:
+    return _described
+
+
+def _described(batch: Sequence[tuple[Record, str]]) -> tuple[int, bytes, bytes]:
+    """Number, keys and signatures of records with the numbers of their images."""
     found = np.zeros(len(batch), _ROW)
     texts: list[str] = []
-    for place, record in enumerate(batch):
+    for place, (record, images) in enumerate(batch):
         turns = [canonical(turn.text) for turn in record.turns]
         short = [
             text for turn, text in zip(record.turns, turns, strict=True) if turn.role != "user" and not is_long(text)
         ]
-        whole, shown = "\x1e".join(turns), f"{record.turns[-1].language}\x1d{groups.key(record)}"
+        whole, shown = "\x1e".join(turns), f"{record.turns[-1].language}\x1d{images}"
         context = "\x1d".join([shown, "\x1e".join(short), *guarded(whole)])
         parent, own = (key_of(name) if name else 0 for name in (record.parent, record.id))
         found[place] = (key_of(f"{shown}\x1d{whole}"), key_of(context), parent, own, is_long(whole))
         texts.append(" ".join(turns).strip() or " ")
-    keys.write(found.tobytes())
-    signs.write(signatures(texts).tobytes())
+    return len(batch), found.tobytes(), signatures(texts).tobytes()
 
 
 def guarded(text: str) -> list[str]:
@@ -228,7 +239,7 @@ def _add_children(rows: Any, gone: dict[int, Dropped]) -> None:
         kept_ids = np.delete(ids, list(gone))
 
 
-def _write(path: Path, out: Path, dropped: dict[int, Dropped], settings: DedupSettings) -> int:
+def _write(rows: GoodRows, out: Path, dropped: dict[int, Dropped], settings: DedupSettings) -> int:
     quarantine, done = Quarantine(quarantine_path(out)), False
     firsts = {one.first for one in dropped.values()}
     names: dict[int, str] = {}
@@ -236,7 +247,7 @@ def _write(path: Path, out: Path, dropped: dict[int, Dropped], settings: DedupSe
     step = Step(name="dedup", tool="bimedix2", version=__version__, note=note)
 
     def kept() -> Iterator[Record]:
-        for place, record in enumerate(read_records(path, unique_ids=False)):
+        for place, record in enumerate(rows.records()):
             if place in firsts:
                 names[place] = record.id
             if place not in dropped:
@@ -244,9 +255,11 @@ def _write(path: Path, out: Path, dropped: dict[int, Dropped], settings: DedupSe
 
     try:
         written = write_records(out, kept())
-        for place, record in enumerate(read_records(path, unique_ids=False)):
+        for place, record in enumerate(rows.records(quarantine.add)):
             if place in dropped:
-                _set_aside(quarantine, path, place + 1, record.id, dropped[place], names[dropped[place].first])
+                _set_aside(
+                    quarantine, rows.path, rows.row(place + 1), record.id, dropped[place], names[dropped[place].first]
+                )
         done = True
     finally:
         quarantine.close(keep=done)

@@ -102,9 +102,7 @@ class Finder:
         self._search, self._look_at, self._embedding = search, look_at, embedding
         self._say = say or (lambda english, arabic: None)
 
-    def find(
-        self, records: Iterable[Record], parents: Iterable[Record] = (), runner: Runner | None = None
-    ) -> Findings:
+    def find(self, records: Iterable[Record], parents: Iterable[Record] = (), runner: Runner | None = None) -> Findings:
         """Look at the records of a mix.
 
         Args:

@@ -95,7 +95,7 @@ def decontaminate(
         if settings.images:
             look_at = stack.enter_context(Pictures(settings.data)).looks
         finder = Finder(Search(hashes, settings.search), look_at, embedding, say)
-        parents = chain.from_iterable(read_records(path, unique_ids=False) for path in settings.parents)
+        parents = chain.from_iterable(GoodRows(path).records() for path in settings.parents)
         rows = GoodRows(mix)
         found = finder.find(rows.records(), parents, settings.runner)
         _complete(rows, found)
@@ -214,7 +214,10 @@ def _report(rows: GoodRows, hashes: TestHashes, found: Findings, settings: Decon
         "version": __version__,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "mix": {
-            "path": str(rows.path), "sha256": sha256_file(rows.path), "records": found.records, "bad_rows": rows.bad,
+            "path": str(rows.path),
+            "sha256": sha256_file(rows.path),
+            "records": found.records,
+            "bad_rows": rows.bad,
         },  # fmt: skip
         "test_sets": list(hashes.sets),
         "settings": msgspec.to_builtins(settings.search) | {"images": settings.images, "embed": settings.embed},

@@ -104,6 +104,8 @@ class _Run:
         try:
             for reason in guarded.reasons:
                 error = RecordError(reason.file, reason.row, reason.field, reason.reason, reason.reason_ar)
+                if settings.strict and reason.code == "bad_row":
+                    raise error
                 self.quarantine.add(error, reason.code, reason.id)
             counter = counter_for(settings.unit, settings.tokens, self.tell)
             facts = gather(guarded.files, counter, self.work, self._set_aside, self.tell)

@@ -17,6 +17,7 @@ from bimedix2.serve.export.pdf import write_pdf
 from bimedix2.serve.export.request import ExportRequest
 from bimedix2.serve.export.word import write_docx
 from bimedix2.serve.principal import Principal
+from bimedix2.serve.store.audit import AuditLog
 from bimedix2.serve.uploads.routes import PRIVATE, principal_of
 
 Format = Literal["markdown", "docx", "pdf", "fhir"]
@@ -32,6 +33,7 @@ def export_router(
     pictures: PictureSource,
     info: Callable[[], EngineInfo],
     who: Callable[[Request], Principal] = principal_of,
+    audit: AuditLog | None = None,
 ) -> APIRouter:
     """The route.
 
@@ -39,6 +41,7 @@ def export_router(
         pictures: finds the pictures of an export.
         info: of the model now.
         who: asks.
+        audit: told who took what kind of file out, before it goes.
     """
     router = APIRouter(tags=["export"])
     content: dict[str, dict[str, str]] = {kind.partition(";")[0]: {} for kind, _ in TYPES.values()}
@@ -49,6 +52,8 @@ def export_router(
         engine = info()
         found = await build(body, who(request).owner, pictures, engine)
         data = await asyncio.to_thread(_write, form, found, engine, body)
+        if audit is not None:
+            await asyncio.to_thread(audit.record, who=who(request).owner, action=f"export.{form}", outcome="begun")
         kind, ending = TYPES[form]
         name = "report" if body.report is not None else "conversation"
         disposition = {"Content-Disposition": f'attachment; filename="bimedix2-{name}.{ending}"'}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from bimedix2.images.messages import image_error
 from bimedix2.images.types import GreyImage
 from bimedix2.serve.principal import Principal
+from bimedix2.serve.store.audit import AuditLog
 from bimedix2.serve.uploads.errors import image_fault
 from bimedix2.serve.uploads.intake import read_file, shown_name
 from bimedix2.serve.uploads.service import Uploads, View
@@ -38,10 +40,23 @@ def principal_of(request: Request) -> Principal:
     return principal
 
 
-def uploads_router(uploads: Uploads, who: Callable[[Request], Principal] = principal_of) -> APIRouter:
-    """Routes for one ``Uploads``."""
+def uploads_router(
+    uploads: Uploads, who: Callable[[Request], Principal] = principal_of, audit: AuditLog | None = None
+) -> APIRouter:
+    """Routes for one ``Uploads``.
+
+    Args:
+        uploads: the store and its decoder.
+        who: asks.
+        audit: told who added, saw and deleted which upload, before a picture is shown.
+    """
     router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
     limits = uploads.settings.limits
+
+    async def log(request: Request, action: str, name: str) -> None:
+        if audit is not None:
+            owner = who(request).owner
+            await asyncio.to_thread(audit.record, who=owner, action=action, outcome="begun", objects=(name,))
 
     @router.post("", openapi_extra={"requestBody": _FORM})
     async def add(request: Request, response: Response) -> dict[str, Any]:
@@ -51,6 +66,7 @@ def uploads_router(uploads: Uploads, who: Callable[[Request], Principal] = princ
             request.headers, request.stream(), most=limits.image.max_bytes, seconds=limits.body_seconds
         )
         answer = await uploads.add(who(request).owner, data)
+        await log(request, "upload.create", answer["id"])
         return {**answer, "name": shown_name(name)}
 
     @router.get("/{name}")
@@ -65,6 +81,7 @@ def uploads_router(uploads: Uploads, who: Callable[[Request], Principal] = princ
     ) -> Response:
         """One view as a PNG: exactly the pixels that the model gets."""
         png = await uploads.png(who(request).owner, name, frame, _window(center, width))
+        await log(request, "upload.read", name)
         return Response(png, media_type="image/png", headers=PRIVATE)
 
     @router.get(
@@ -76,6 +93,7 @@ def uploads_router(uploads: Uploads, who: Callable[[Request], Principal] = princ
         A value in modality units is ``X-Min + code × X-Step``; the code ``X-Padding`` is no measurement (black).
         """
         grey = await uploads.grey(who(request).owner, name, frame)
+        await log(request, "upload.read", name)
         return Response(
             grey.codes.tobytes(), media_type="application/octet-stream", headers={**PRIVATE, **_described(grey)}
         )
@@ -83,6 +101,7 @@ def uploads_router(uploads: Uploads, who: Callable[[Request], Principal] = princ
     @router.delete("/{name}", status_code=204)
     async def delete(name: str, request: Request) -> None:
         """Delete an upload now."""
+        await log(request, "upload.delete", name)
         await uploads.delete(who(request).owner, name)
 
     return router

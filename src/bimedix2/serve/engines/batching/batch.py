@@ -163,9 +163,10 @@ class Batch:
         rows = [self._rows[number] for number in numbers]
         failures: Failures = []
         done: list[Row] = []
-        all_scores = self.model.scores(hidden, [is_plain(row.ticket.job.config) for row in rows])
-        for row, scores in zip(rows, all_scores, strict=True):
+        for row, scores in zip(rows, self._scores(rows, hidden), strict=True):
             try:
+                if isinstance(scores, Exception):
+                    raise scores
                 if self._write(row, scores):
                     done.append(row)
             except Exception as error:  # noqa: BLE001 - the row fails, not its neighbours
@@ -173,6 +174,20 @@ class Batch:
         for row in done:
             self._finish(next(number for number, own in enumerate(self._rows) if own is row))
         return failures
+
+    def _scores(self, rows: list[Row], hidden: Tensor) -> list[Tensor | Exception]:
+        """Scores of each row's next token; one row at a time where all together fail."""
+        plain = [is_plain(row.ticket.job.config) for row in rows]
+        try:
+            return list(self.model.scores(hidden, plain))
+        except Exception:  # noqa: BLE001 - found out below
+            found: list[Tensor | Exception] = []
+            for number, kind in enumerate(plain):
+                try:
+                    found += self.model.scores(hidden[number : number + 1], [kind])
+                except Exception as error:  # noqa: BLE001 - the row fails, not its neighbours
+                    found.append(error)
+            return found
 
     def _write(self, row: Row, scores: Tensor) -> bool:
         """Choose a token and send its text; whether the answer is complete; its last piece is then kept."""

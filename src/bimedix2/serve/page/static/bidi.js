@@ -11,7 +11,7 @@ const ATOM = new RegExp(
 const HAS_RTL = new RegExp(`[${RTL}]`, "u");
 const LETTERS = /\p{L}/gu;
 // Modifier letters of no direction (Unicode class ON), and tatweel.
-const NEUTRAL = /[\u0640\u02b9\u02ba\u02c2-\u02cf\u02ec\ua788\ua717-\ua71f]/;
+const NEUTRAL = /[\u0640\u0374\u2e2f\ua67f\u02b9\u02ba\u02c2-\u02cf\u02ec\ua788\ua717-\ua71f]/;
 const CODE = /```[\s\S]*?```|`[^`\n]*`/g;
 const PLAIN_NUMBER = /^[0-9]+(?:[.,][0-9]+)*$/;
 const SENTENCE_END = new RegExp(`[!?]${SPACE}|\\.${SPACE}+(?=(?!\\p{Nd})[\\p{L}\\p{N}])`, "u");
