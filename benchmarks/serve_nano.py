@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/serve_nano.py [--rounds 3] [--tokens 64] [--out benchmarks/results/serve_nano]
 
-Every side answers the same eight prompts (four English, four Arabic, half with an image), which arrive together, with
-exactly ``--tokens`` tokens each, and starts every round with empty caches. Wall time depends on what else the machine
-does; processor seconds of this process hardly do.
+Every side answers the same eight prompts (four English, four Arabic, half with an image of their own), which arrive
+together, with exactly ``--tokens`` tokens each, and starts every round with empty caches. Wall time depends on what
+else the machine does; processor seconds of this process hardly do.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from nano_speed import machine
+from serve_nano_page import markdown
 
 QUESTIONS = (
     ("Which part of the body is shown? Describe the image in detail.", True),
@@ -33,6 +35,14 @@ QUESTIONS = (
     ("Explain to a patient what pneumonia is and how it is treated.", False),
     ("اشرح لمريض ما هو الالتهاب الرئوي وكيف يعالج.", False),
 )
+
+
+def turned(image: Any, quarters: int) -> Any:
+    """Another picture for each chat, so that no side gains by having seen it."""
+    import numpy as np
+
+    pixels = np.ascontiguousarray(np.rot90(image.pixels, quarters))
+    return replace(image, pixels=pixels, sha256=f"{quarters}{image.sha256}")
 
 
 class Sides:
@@ -47,7 +57,7 @@ class Sides:
         # No side may end early: transformers' `min_new_tokens` does the same.
         self.assistant.end_ids = ()
         (image,) = self.assistant.decode_images([str(get_testdata_file("CT_small.dcm", download=False))])
-        self.image = image
+        self.images = [turned(image, quarters) for quarters in range(4)]
         self.ask(len(QUESTIONS), tokens)
 
     def ask(self, count: int, tokens: int) -> None:
@@ -58,7 +68,7 @@ class Sides:
         self.tokens, self.jobs = tokens, []
         for number, (question, shown) in enumerate(QUESTIONS[:count]):
             turn, language = user_turn(question, int(shown), "auto")
-            images = (self.image,) if shown else ()
+            images = (self.images[number],) if shown else ()
             config = GenerationConfig(max_new_tokens=tokens)
             self.jobs.append(
                 Job(request_id=str(number), turns=(turn,), images=images, language=language, config=config)
@@ -249,42 +259,6 @@ async def second_question(engine: Any, job: Any) -> dict[str, Any]:
                 found["reused_tokens"], found["prompt_tokens"] = piece.usage.reused, piece.usage.prompt_tokens
         found[name] = round(first, 3)
     return found
-
-
-def markdown(result: dict[str, Any]) -> str:
-    """The result as a page."""
-    own = result["machine"]
-    lines = [
-        "# Serving nano: eight chats at a time",
-        "",
-        f"{own['cpu']}, {own['threads']} thread(s), torch {own['torch']}, transformers {own['transformers']}, "
-        f"{own['date']}. The other cores were busy; compare processor seconds. {result['rounds']} interleaved rounds, "
-        f"medians; eight prompts (four Arabic, half with an image), {result['tokens_each']} tokens each, cold caches.",
-        "",
-        f"    {own['command']}",
-        "",
-        "| | wall s | CPU s | tokens/s | tokens/CPU s | first text p50 s | p95 s | CPU against engine | same text |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, ratio in result["cpu_times_engine"].items():
-        row = result[name]
-        values = " | ".join(str(value) for value in row.values())
-        lines.append(f"| {name.replace('_', ' ')} | {values} | {ratio}x | {result['same_text_as_engine'][name]}/8 |")
-    second = result["second_question"]
-    lines += [
-        "",
-        f"Giving up one of eight answers frees its place in {result['cancel_s']['p50']} s (median; longest "
-        f"{result['cancel_s']['max']} s). First text about a new image after {second['first_text_new_image_s']} s, "
-        f"about a known one after {second['first_text_known_image_s']} s ({second['reused_tokens']} of "
-        f"{second['prompt_tokens']} prompt tokens reused). Peak memory of the process, all sides in it: "
-        f"{result['peak_memory_mb']} MB.",
-        "",
-        "In bfloat16 sums of another order round differently, so long greedy answers can part at a near tie; in "
-        "float32 they are the same (tests/serve/test_batching_equality.py). First text of a padded batch is its end: "
-        "transformers streams one sequence only.",
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def main() -> None:

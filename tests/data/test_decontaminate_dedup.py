@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -151,5 +154,39 @@ def test_the_command(tmp_path: Path) -> None:
     arguments = [str(tmp_path / "set.jsonl"), "--out", str(tmp_path / "out.parquet"), "--data", str(tmp_path)]
     result = CliRunner().invoke(app, ["data", "dedup", *arguments, "--json"])
     assert result.exit_code == 0, result.stderr
-    assert json.loads(result.stdout) == {"records": 2, "written": 1, "dropped": {"exact": 1}}
+    assert json.loads(result.stdout) == {"records": 2, "written": 1, "dropped": {"exact": 1}, "bad_rows": 0}
     assert [step.name for step in next(iter(read_records(tmp_path / "out.parquet"))).provenance] == ["dedup"]
+
+
+def test_a_run_killed_with_kill_9_leaves_a_folder_that_the_next_one_clears(tmp_path: Path) -> None:
+    """The killed process dies while it describes its second batch; its scratch folder is a folder, not a file."""
+    words = [f"{number} opacities in lobe {number * 7} of a lung with many findings" for number in range(40)]
+    write_records(
+        tmp_path / "set.jsonl", [made(f"a:{number}", "What is it?", text) for number, text in enumerate(words)]
+    )
+    code = (
+        "import os, signal, sys; from pathlib import Path; from bimedix2.data.decontaminate import dedup as d\n"
+        "d.BATCH, first = 16, d._described\n"
+        "def second(batch):\n"
+        "    d._described = lambda batch: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return first(batch)\n"
+        "d._described = second\n"
+        "d._describer = lambda: lambda batch: d._described(batch)\n"
+        "d.dedup(Path(sys.argv[1]), Path(sys.argv[2]), d.DedupSettings(images='path'))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "set.jsonl"), str(tmp_path / "out.jsonl")]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert [path.is_dir() for path in tmp_path.glob(".out.jsonl-*")] == [True]
+    content = dedup(tmp_path / "set.jsonl", tmp_path / "out.jsonl", DedupSettings(images="path"))
+    assert content["written"] == 40
+    assert not list(tmp_path.glob(".out.jsonl-*"))
+
+
+def test_bad_rows_stop_nothing_and_rows_keep_their_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "set.jsonl"
+    write_records(path, [made("a:1", "What is it?", CAPTION), made("a:2", "What is it?", CAPTION)])
+    path.write_bytes(b"no json\n" + path.read_bytes())
+    content = dedup(path, tmp_path / "out.jsonl", DedupSettings(images="path"))
+    assert content == {"records": 2, "written": 1, "dropped": {"exact": 1}, "bad_rows": 1}
+    rows = [json.loads(line) for line in (tmp_path / "out.quarantine.jsonl").read_text("utf-8").splitlines()]
+    assert [(one["row"], one["code"]) for one in rows] == [(1, "bad_row"), (3, "duplicate_exact")]

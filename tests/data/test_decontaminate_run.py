@@ -189,12 +189,27 @@ def test_wrong_settings_are_refused_in_both_languages(
     assert caught.value.message != caught.value.message_ar
 
 
-def test_bad_rows_of_a_mix_are_named_and_nothing_is_written(tmp_path: Path) -> None:
+def test_bad_rows_go_to_quarantine_and_rows_keep_their_numbers(tmp_path: Path) -> None:
+    test = written(tmp_path / "test.jsonl", [made("t:1", VIGNETTE)])
+    mix = written(tmp_path / "mix.jsonl", [*CLEAN, made("own:bad", VIGNETTE)])
+    first, *others = mix.read_bytes().splitlines(keepends=True)
+    mix.write_bytes(b"".join([b"no json\n", first, b'{"id": "broken"\n', *others, b"\xff\n"]))
+    settings = DecontaminateSettings(tests=(test,), use_shipped=False, data=tmp_path, drop=True)
+    report = decontaminate(mix, tmp_path / "out.jsonl", settings)
+    assert report["mix"]["bad_rows"] == 3
+    assert [one.id for one in read_records(tmp_path / "out.jsonl")] == [one.id for one in CLEAN]
+    rows = [json.loads(line) for line in (tmp_path / "out.quarantine.jsonl").read_text("utf-8").splitlines()]
+    place = 3 + len(others)
+    assert [(one["row"], one["code"]) for one in rows] == [
+        (1, "bad_row"), (3, "bad_row"), (place, "text_exact"), (place + 1, "bad_row"),
+    ]  # fmt: skip
+    assert all(one["reason_ar"] for one in rows)
+    offences = (tmp_path / "out.decontamination.offences.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(offences[0])["row"] == place
+
+
+def test_a_set_without_records_and_a_mix_over_itself_are_refused(tmp_path: Path) -> None:
     mix = written(tmp_path / "mix.jsonl", CLEAN)
-    mix.write_bytes(mix.read_bytes() + b'{"id": "broken"')
-    with pytest.raises(RecordError, match=r"mix\.jsonl, row 4"):
-        decontaminate(mix, tmp_path / "out.jsonl", DecontaminateSettings(data=tmp_path))
-    assert not (tmp_path / "out.jsonl").exists()
     (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(RecordError, match=r"empty\.jsonl.*has no record"):
         decontaminate(mix, None, DecontaminateSettings(tests=(tmp_path / "empty.jsonl",)))

@@ -48,7 +48,8 @@ def slow(tmp_path: Path) -> Iterator[Running]:
 def test_the_rules_of_direction_are_those_of_the_package(browser: Any, server: Running) -> None:
     pb.enter(browser, server)
     lines = [*STRINGS, "Chest CT صدر", "12 × 8", "(a (b) c", "Fig. 2 الشكل", "CT. MRI أشعة", "نعم a_b و 3 (x [y] z) t",
-             "𐎠 α β قيمة", "É 5 µg لكل 1 dL", "السعر $5 و€7", "٣٫٥ mm ثم 3,5 mm", "> 5 و ≤ 10 %", "x" * 40 + " ن"]  # fmt: skip
+             "𐎠 α β قيمة", "É 5 µg لكل 1 dL", "السعر $5 و€7", "٣٫٥ mm ثم 3,5 mm", "> 5 و ≤ 10 %",
+             "x" * 40 + " ن"]  # fmt: skip
     runs = pb.module(
         browser, "bidi.js",
         f"{json.dumps(lines)}.map((s) => m.ltrRuns(s, 'rtl').map(([a, b]) => s.slice(a, b)))",
@@ -169,7 +170,8 @@ def test_the_canvas_shows_the_pixels_that_the_model_gets(browser: Any, server: R
         "e.value = v; }; document.getElementById('width').dispatchEvent(new Event('change'))"
     )
     shown = browser.run(
-        "[...document.getElementById('canvas').getContext('2d').getImageData(0, 5, 64, 1).data].filter((_, i) => i % 4 == 0)"
+        "[...document.getElementById('canvas').getContext('2d').getImageData(0, 5, 64, 1).data]"
+        ".filter((_, i) => i % 4 == 0)"
     )
     browser.run("document.getElementById('use').click()")
     pb.wait(browser, "document.querySelector('#tray .view')?.textContent === 'Centre 50, width 200'")
@@ -224,7 +226,9 @@ def test_axe_finds_nothing(
     browser.call("Runtime.evaluate", expression=source)
     run = (
         "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) =>"
-        "r.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; ')))"
+        "(r.passes.length < 5 ? ['nothing ran'] : [])"
+        ".concat(r.violations.map((v) => v.id + ': ' +"
+        "v.nodes.map((n) => n.target + ' ' + n.failureSummary).join('; '))))"
     )
     pb.ask(browser, "## قياس\n\n**12 × 8 mm**\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n`x`")
     assert browser.run(run) == []

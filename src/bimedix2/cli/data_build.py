@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ._runner import RunnerKind, RunnerOption, WorkersOption
 
 if TYPE_CHECKING:
     from bimedix2.data.build.job import Place
@@ -23,6 +26,8 @@ def build(
         typer.Option("--set", metavar="KEY=VALUE", help="In the place of the recipe's: dedup.similarity=0.9"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    runner: RunnerOption = RunnerKind.local,
+    workers: WorkersOption = 0,
 ) -> None:
     """Run the whole line: ingest, rewrite, translate, check, review, phi, dedup, decontaminate, mix, shard, card.
 
@@ -37,6 +42,7 @@ def build(
     from bimedix2.data.build.line import summary
     from bimedix2.data.build.recipe_file import load_build_recipe
     from bimedix2.data.build.table import summary_lines
+    from bimedix2.data.runner import open_runner
 
     from ._terminal import tell
 
@@ -45,7 +51,8 @@ def build(
     if dry_run:
         _plan(place, until, start, as_json)
         return
-    done = summary(run(place, until, start))
+    with open_runner(runner.value, workers) as found:
+        done = summary(run(replace(place, runner=found), until, start))
     if as_json:
         import json
 

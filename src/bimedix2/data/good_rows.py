@@ -20,23 +20,26 @@ class GoodRows:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.bad = 0
         self._shifted = array("q")
 
     def records(self, on_bad: Callable[[RecordError], object] | None = None) -> Iterator[Record]:
         """All usable records; ``on_bad`` takes the errors of the others where they are met."""
-        bad = array("q")
+        self._shifted = array("q")
 
         def take(error: RecordError) -> None:
-            bad.append(error.row - len(bad))
+            self._shifted.append(error.row - len(self._shifted))
             if on_bad is not None:
                 on_bad(error)
 
         yield from read_records(self.path, on_error=take, unique_ids=False)
-        self.bad, self._shifted = len(bad), bad
+
+    @property
+    def bad(self) -> int:
+        """Bad rows that the last pass met."""
+        return len(self._shifted)
 
     def row(self, place: int) -> int:
-        """Row in the file of the usable record at ``place``, both from 1; after the first pass.
+        """Row in the file of the usable record at ``place``, both from 1, which a pass must have come to.
 
         Where the bad rows are 2 and 3, the second usable record is in row 4.
         """

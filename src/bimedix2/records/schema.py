@@ -5,7 +5,7 @@ Every room of the package exchanges this record and nothing else.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -84,3 +84,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     pair_id: str | None = None
     split: Split = "train"
     provenance: tuple[Step, ...] = ()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as msgspec writes it: a default value that came by plain pickle would be another object, and such a
+        record would be written with other bytes."""
+        return _unpickled, (msgspec.msgpack.encode(self),)
+
+
+def _unpickled(content: bytes) -> Record:
+    return msgspec.msgpack.decode(content, type=Record)

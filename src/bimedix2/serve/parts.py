@@ -74,7 +74,8 @@ def default_parts(settings: ServeSettings, engine: Engine) -> Parts:
         database.close()
         raise
     pool = DecoderPool(settings.limits.image)
-    pictures, uploads = Pictures(settings.limits.image, pool), Uploads(settings, database, pool)
+    pictures = Pictures(settings.limits.image, pool, strict=settings.strict_images)
+    uploads = Uploads(settings, database, pool)
     audit = AuditLog(settings.data / "audit.jsonl")
     conversations = Conversations(database, keep=settings.keep)
     retention = Retention({"conversations": conversations, "uploads": uploads.store}, settings.retention_hours)

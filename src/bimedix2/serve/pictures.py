@@ -7,7 +7,7 @@ import logging
 from bimedix2.errors import ImageError
 from bimedix2.images import DecodedImage
 from bimedix2.images.types import DecodeLimits
-from bimedix2.serve.uploads.errors import image_fault
+from bimedix2.serve.uploads.errors import IdentityError, image_fault
 from bimedix2.serve.uploads.pool import DecoderPool
 
 _LOG = logging.getLogger(__name__)
@@ -19,10 +19,11 @@ class Pictures:
     Args:
         limits: on one image.
         pool: children to share with uploads; by default its own.
+        strict: refuse pictures that may show a name, as uploads then do.
     """
 
-    def __init__(self, limits: DecodeLimits, pool: DecoderPool | None = None) -> None:
-        self.limits = limits
+    def __init__(self, limits: DecodeLimits, pool: DecoderPool | None = None, *, strict: bool = False) -> None:
+        self.limits, self._strict = limits, strict
         self.pool = pool or DecoderPool(limits)
 
     async def decode(
@@ -46,9 +47,12 @@ class Pictures:
             QueueFullError: too many pictures wait.
         """
         try:
-            return await self.pool.run(lambda decoder: decoder.decode_bytes(data, frame=frame, window=window))
+            image = await self.pool.run(lambda decoder: decoder.decode_bytes(data, frame=frame, window=window))
         except ImageError as error:
             raise image_fault(error, param) from None
+        if self._strict and any(notice.code == "may_contain_identity" for notice in image.warnings):
+            raise IdentityError(param)
+        return image
 
     async def warm(self) -> None:
         """Start a child now, so that the first picture does not wait for it."""

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
 from bimedix2 import __version__
+from bimedix2.data.check import CheckResult, has_use
+from bimedix2.data.check.batches import BATCH, CheckOptions, record_checker
 from bimedix2.data.quarantine import Quarantine, quarantine_path
+from bimedix2.data.runner import batched, with_batches
 from bimedix2.errors import RecordError
 from bimedix2.records import Record, Step, read_jsonl, write_jsonl
 
 from .job import Job, Outcome
 from .offsets import OffsetIndex
-from .recipe import CheckRecipe
 
 FINDINGS = "findings.jsonl"
 _TELL_EVERY = 2000
@@ -24,8 +27,6 @@ _TELL_EVERY = 2000
 
 def depends(job: Job) -> dict[str, Any]:
     """The glossary's content, and whether there is an encoder."""
-    from bimedix2.data.check import has_use
-
     names = [job.settings.glossary] if job.settings.glossary else []
     return {"glossary": job.place.hashes(names, "check.glossary"), "encoder": job.settings.encoder and has_use()}
 
@@ -59,47 +60,42 @@ class _Run:
         self.read = self.pairs = self.failed = self.orphans = 0
         self.checks: Counter[str] = Counter()
         self.sources: dict[str, Counter[str]] = {}
-        self.encoder = False
-        self._options = self._made(job.settings, job)
-
-    def _made(self, settings: CheckRecipe, job: Job) -> dict[str, Any]:
-        from bimedix2.data.check import Context, Glossary, UseScorer, has_use, read_glossary
-
-        terms = read_glossary(job.place.file(settings.glossary, "check.glossary")) if settings.glossary else Glossary()
-        self.encoder = settings.encoder and has_use()
-        return {
-            "context": Context(None, terms, settings.positions),
-            "similarity": UseScorer() if self.encoder else None,
-        }
+        self.encoder = self.settings.encoder and has_use()
+        name = self.settings.glossary
+        glossary = job.place.file(name, "check.glossary") if name else None
+        self._options = CheckOptions(glossary, None, self.settings.positions, self.encoder)
 
     def records(self, originals: OffsetIndex, findings: BinaryIO, quarantine: Quarantine) -> Iterator[Record]:
         """Records that stay, translations with a step that says how they fared."""
-        for row, record in enumerate(read_jsonl(self.job.source, unique_ids=False), start=1):
-            self.read = row
-            if row % _TELL_EVERY == 0:
-                self.job.place.tell(f"check: {row:,} records", f"الفحص: {row:,} سجل")
+        batches = batched(self._with_originals(originals), BATCH)
+        for batch, results in with_batches(self.job.place.runner, partial(record_checker, self._options), batches):
+            for (_, record), result in zip(batch, results, strict=True):
+                self.read += 1
+                if self.read % _TELL_EVERY == 0:
+                    self.job.place.tell(f"check: {self.read:,} records", f"الفحص: {self.read:,} سجل")
+                if result is not None:
+                    self._count(record, result, findings)
+                if result is not None and result.failed and self.settings.action == "set_aside":
+                    quarantine.add(_failure(self.job.source, self.read, result.failed), "failed_check", record.id)
+                else:
+                    yield record if result is None else _stamped(record, result.failed)
+
+    def _with_originals(self, originals: OffsetIndex) -> Iterator[tuple[Record | None, Record]]:
+        """Each record with its original in the other language, if it has one."""
+        for record in read_jsonl(self.job.source, unique_ids=False):
             original = originals.get(record.parent) if record.parent else None
-            if original is None or original.turns[0].language == record.turns[0].language:
-                self.orphans += bool(record.parent and original is None)
-                yield record
-                continue
-            failed = self._check(original, record, findings)
-            if failed and self.settings.action == "set_aside":
-                quarantine.add(_failure(self.job.source, row, failed), "failed_check", record.id)
-                continue
-            yield _stamped(record, failed)
+            self.orphans += bool(record.parent and original is None)
+            if original is not None and original.turns[0].language == record.turns[0].language:
+                original = None
+            yield original, record
 
-    def _check(self, original: Record, record: Record, findings: BinaryIO) -> list[str]:
-        from bimedix2.data.check import check_record
-
-        result = check_record(original, record, **self._options)
+    def _count(self, record: Record, result: CheckResult, findings: BinaryIO) -> None:
         findings.write(msgspec.json.encode(result) + b"\n")
         counts = self.sources.setdefault(record.source, Counter())
         counts.update(pairs=1, failed=bool(result.failed))
         self.pairs += 1
         self.failed += bool(result.failed)
         self.checks.update(result.failed)
-        return result.failed
 
 
 def _stamped(record: Record, failed: list[str]) -> Record:

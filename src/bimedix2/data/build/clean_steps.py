@@ -32,7 +32,7 @@ def phi(job: Job) -> Outcome:
         def take(row: PhiRow) -> None:
             file.write(msgspec.json.encode(msgspec.structs.replace(row, file=job.source.name)) + b"\n")
 
-        counts = scan_records(job.source, take, job.place.data if settings.images else None)
+        counts = scan_records(job.source, take, job.place.data if settings.images else None, job.place.runner)
     quarantine, done = Quarantine(quarantine_path(job.out)), False
     try:
         written = write_jsonl(job.out, _screened(job, settings, quarantine))
@@ -47,17 +47,20 @@ def phi(job: Job) -> Outcome:
 
 
 def _screened(job: Job, settings: PhiRecipe, quarantine: Quarantine) -> Iterator[Record]:
-    from bimedix2.data.privacy.records import redacted
-    from bimedix2.data.privacy.text import scan_text
+    from bimedix2.data.privacy.records import marked, redact_all
 
-    for row, record in enumerate(read_jsonl(job.source, unique_ids=False), start=1):
-        if settings.action == "redact":
-            yield redacted(record)
-        elif settings.action == "set_aside" and any(scan_text(turn.text) for turn in record.turns):
+    records = read_jsonl(job.source, unique_ids=False)
+    if settings.action == "redact":
+        yield from redact_all(records, job.place.runner)
+    elif settings.action == "report":
+        yield from records
+    else:
+        for row, (record, identifies) in enumerate(marked(records, job.place.runner), start=1):
+            if not identifies:
+                yield record
+                continue
             problem = RecordError(job.source, row, "turns", "may identify a person", "قد يحدد هوية شخص")
             quarantine.add(problem, "identifying", record.id)
-        else:
-            yield record
 
 
 def dedup(job: Job) -> Outcome:
@@ -66,7 +69,9 @@ def dedup(job: Job) -> Outcome:
     from bimedix2.data.decontaminate.dedup import dedup as run
 
     recipe: DedupRecipe = job.settings
-    settings = DedupSettings(similarity=recipe.similarity, images=recipe.images, data=job.place.data)
+    settings = DedupSettings(
+        similarity=recipe.similarity, images=recipe.images, data=job.place.data, runner=job.place.runner
+    )
     counts = run(job.source, job.out, settings, job.place.tell)
     found = {f"duplicate_{why}": count for why, count in sorted(counts["dropped"].items())}
     details = {"action": recipe.action, "similarity": recipe.similarity, "images": recipe.images, "found": found}

@@ -42,6 +42,7 @@ def run(job: Job) -> Outcome:
         images=recipe.images,
         drop=recipe.action == "drop",
         search=SearchSettings(recipe.similarity, recipe.coverage, coarse_bits=recipe.image_bits),
+        runner=job.place.runner,
     )
     _compare(job, source, settings, outcome, compare=bool(hashes or recipe.shipped))
     return outcome

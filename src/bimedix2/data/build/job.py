@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from bimedix2.cache import sha256_file
 from bimedix2.data.quarantine import Reason
+from bimedix2.data.runner import LocalRunner, Runner
 from bimedix2.errors import ConfigError
 
 from .folders import RECORDS
@@ -27,6 +28,7 @@ class Place:
         data: folder of the public sets, absolute.
         out: folder of the build, absolute.
         tell: takes progress in English and Arabic.
+        runner: does what can be done record by record; the files come out the same with every one.
     """
 
     recipe: BuildRecipe
@@ -34,6 +36,7 @@ class Place:
     data: Path
     out: Path
     tell: Tell
+    runner: Runner = field(default_factory=lambda: LocalRunner(1))
 
     @property
     def pictures(self) -> Path:

@@ -64,12 +64,17 @@ def pair_checker(options: CheckOptions) -> Callable[[Sequence[PairRow | BadRow]]
 
 def record_checker(
     options: CheckOptions,
-) -> Callable[[Sequence[tuple[Record, Record] | BadRow | None]], list[CheckResult | None]]:
-    """The function that checks (original, translation); ``None`` for what is no such pair."""
+) -> Callable[[Sequence[tuple[Record | None, Record] | BadRow]], list[CheckResult | None]]:
+    """The function that checks (original, translation); ``None`` where there is no original."""
     loaded = options.loaded()
 
-    def check(batch: Sequence[tuple[Record, Record] | BadRow | None]) -> list[CheckResult | None]:
-        return [None if row is None or isinstance(row, BadRow) else check_record(*row, **loaded) for row in batch]
+    def one(row: tuple[Record | None, Record] | BadRow) -> CheckResult | None:
+        if isinstance(row, BadRow) or row[0] is None:
+            return None
+        return check_record(row[0], row[1], **loaded)
+
+    def check(batch: Sequence[tuple[Record | None, Record] | BadRow]) -> list[CheckResult | None]:
+        return [one(row) for row in batch]
 
     return check
 

@@ -100,7 +100,7 @@ def dedup(path: Path, out: Path, settings: DedupSettings | None = None, say: Say
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent)))
         groups = stack.enter_context(ImageGroups(settings.data, opened=settings.images == "near"))
         rows = GoodRows(path)
-        groups.look(path, rows.records())
+        groups.look(rows)
         count = _describe(rows, scratch, groups, settings.runner or LocalRunner(1))
         say(f"{count:,} records described", f"وصف {count:,} سجل")
         dropped = _dropped(scratch, count, settings)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bimedix2.data.good_rows import GoodRows
+from bimedix2.data.runner import batched
 from bimedix2.errors import RecordError
 from bimedix2.records.schema import ImageRef, Record
 
@@ -56,24 +57,20 @@ class ImageGroups:
         self._base.close()
         self._stack.close()
 
-    def look(self, file: Path, records: Iterable[Record]) -> None:
+    def look(self, rows: GoodRows) -> None:
         """Look at all images of a set; does nothing where they are not opened.
-
-        Args:
-            file: named in errors.
-            records: the set.
 
         Raises:
             RecordError: an image cannot be read.
         """
         if self._pictures is None:
             return
-        row, rows = 1, iter(records)
-        while batch := list(islice(rows, _BATCH)):
+        place = 1
+        for batch in batched(rows.records(), _BATCH):
             fresh = [record for record in batch if any(self._number(one) is None for one in record.images)]
             for record, looks in zip(fresh, self._pictures.looks(fresh), strict=True):
-                self._take(file, row + batch.index(record), record, looks)
-            row += len(batch)
+                self._take(rows.path, rows.row(place + batch.index(record)), record, looks)
+            place += len(batch)
         self._find_groups()
 
     def _take(self, file: Path, row: int, record: Record, looks: Sequence[Look]) -> None:

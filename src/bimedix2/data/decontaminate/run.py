@@ -218,7 +218,7 @@ def _report(rows: GoodRows, hashes: TestHashes, found: Findings, settings: Decon
             "sha256": sha256_file(rows.path),
             "records": found.records,
             "bad_rows": rows.bad,
-        },  # fmt: skip
+        },
         "test_sets": list(hashes.sets),
         "settings": msgspec.to_builtins(settings.search) | {"images": settings.images, "embed": settings.embed},
         "offending_records": len(found.offences),

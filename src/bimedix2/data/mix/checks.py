@@ -18,6 +18,7 @@ from .facts import SPLITS, Facts
 Kind = Literal["id", "pair_id", "parent", "image"]
 Places = NDArray[np.int64]
 _LISTED, _SHOWN = 1000, 5
+_PART = 1 << 18  # keys that are sorted at a time
 _WHY: dict[Kind, tuple[str, str]] = {
     "id": ("have the same id and different content", "لهما المعرف نفسه ومحتوى مختلف"),
     "pair_id": ("are one pair in different splits", "زوج واحد في قسمين مختلفين"),
@@ -51,7 +52,7 @@ def require_no_test(facts: Facts) -> None:
     if not len(found):
         return
     path, row = facts.place(int(found[0]))
-    files = sorted({str(facts.files[number].name) for number in np.unique(facts.rows["file"][found])})
+    files = sorted({str(facts.files[number].name) for number in np.unique(facts.rows.at("file", found))})
     raise DataError(
         f"{len(found)} records are of a test split and must not be trained on, the first is {path}, row {row}. Files: "
         f"{', '.join(files)}. Ingest them again without --split test.",
@@ -66,30 +67,66 @@ def once_each(facts: Facts) -> tuple[NDArray[np.bool_], list[tuple[Kind, int, in
 
     Of copies that differ only in their provenance one is chosen by its hash, so that the order of files is no matter.
     """
-    rows = facts.rows
-    order = np.lexsort((rows["row"], rows["file"], rows["full"], rows["content"], rows["id"]))
-    ids, content = rows["id"][order], rows["content"][order]
-    again = np.zeros(len(order), bool)
-    again[1:] = ids[1:] == ids[:-1]
-    other = again.copy()
-    other[1:] &= content[1:] != content[:-1]
-    keep = np.ones(len(rows), bool)
-    keep[order[again]] = False
-    clashes: list[tuple[Kind, int, int]] = [("id", int(order[at - 1]), int(order[at])) for at in np.flatnonzero(other)]
-    return keep, clashes
+    keep = np.ones(len(facts.rows), bool)
+    clashes: list[tuple[Kind, int, int]] = []
+    places = _repeated(facts.rows["id"])
+    if not len(places):
+        return keep, clashes
+    ids, content, full, file, row = (facts.rows.at(name, places) for name in ("id", "content", "full", "file", "row"))
+    order = np.lexsort((row, file, full, content, ids))
+    again = ids[order][1:] == ids[order][:-1]
+    other = again & (content[order][1:] != content[order][:-1])
+    places = places[order]
+    keep[places[1:][again]] = False
+    return keep, [("id", int(places[at]), int(places[at + 1])) for at in np.flatnonzero(other)]
+
+
+def _repeated(keys: NDArray[np.uint64]) -> Places:
+    """Places of the keys that come more than once."""
+    ordered = np.sort(keys)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered
+    return np.flatnonzero(np.isin(keys, twice)) if len(twice) else np.empty(0, np.int64)
 
 
 def split_clashes(facts: Facts, *, shared_images: bool) -> Iterator[tuple[Kind, int, int]]:
     """Records that belong together and are in different splits: two of each group."""
-    rows, everyone = facts.rows, np.arange(len(facts.rows))
-    paired = np.flatnonzero(rows["pair"])
-    yield from _clashes("pair_id", rows["pair"][paired], paired, rows["split"])
-    made = np.flatnonzero(rows["parent"])
-    originals = everyone[np.isin(rows["id"], rows["parent"][made])] if len(made) else made
-    keys = np.concatenate([rows["parent"][made], rows["id"][originals]])
-    yield from _clashes("parent", keys, np.concatenate([made, originals]), rows["split"])
+    splits = facts.rows["split"]
+    if not len(splits) or splits.min() == splits.max():
+        return
+    yield from _in_parts("pair_id", [(facts.rows["pair"], None)], splits)
+    yield from _in_parts("parent", [(facts.rows["parent"], None), (facts.rows["id"], None)], splits)
     if not shared_images:
-        yield from _clashes("image", facts.images["key"], facts.images["record"].astype(np.int64), rows["split"])
+        yield from _in_parts("image", [(facts.images["key"], facts.images["record"])], splits)
+
+
+def _in_parts(
+    kind: Kind, tables: list[tuple[NDArray[np.uint64], NDArray[Any] | None]], splits: NDArray[Any]
+) -> Iterator[tuple[Kind, int, int]]:
+    """The groups of equal keys, a range of keys at a time, so that what is sorted stays small.
+
+    Args:
+        kind: of the groups; of ``parent`` the second table has the originals, of which only those count that the first
+            one names.
+        tables: keys (0: none), and records if they are not the places themselves.
+        splits: (N,) of all records.
+    """
+    parts = max(1, sum(len(keys) for keys, _ in tables) // _PART)
+    bounds = [np.uint64((number << 64) // parts) for number in range(parts)]
+    for number, low in enumerate(bounds):
+        found = []
+        for keys, records in tables:
+            inside = keys >= max(low, np.uint64(1))
+            if number + 1 < parts:
+                inside &= keys < bounds[number + 1]
+            places = np.flatnonzero(inside)
+            found.append((keys[places], places if records is None else records[places].astype(np.int64)))
+        if kind == "parent":
+            named = np.isin(found[1][0], found[0][0])
+            found[1] = found[1][0][named], found[1][1][named]
+        yield from _clashes(
+            kind, np.concatenate([keys for keys, _ in found]), np.concatenate([own for _, own in found]), splits
+        )
 
 
 def _clashes(kind: Kind, keys: NDArray[Any], members: Places, splits: NDArray[Any]) -> Iterator[tuple[Kind, int, int]]:
@@ -146,9 +183,9 @@ def _named(facts: Facts, clashes: list[tuple[Kind, int, int]]) -> list[Conflict]
             if place in wanted:
                 ids[place] = record.id
             place += 1
-    made = []
+    made, split = [], facts.rows["split"]
     for kind, one, other in clashes:
         (path, row), (path2, row2) = facts.place(one), facts.place(other)
-        splits = [SPLITS[int(facts.rows["split"][at])] for at in (one, other)]
+        splits = [SPLITS[int(split[at])] for at in (one, other)]
         made.append(Conflict(kind, str(path), row, ids[one], splits[0], str(path2), row2, ids[other], splits[1]))
     return made

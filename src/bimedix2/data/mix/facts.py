@@ -1,10 +1,10 @@
-"""First pass: a few numbers a record, on disk, so that memory hardly grows with the number of records."""
+"""First pass: a few numbers a record, on disk, read a column at a time: memory hardly grows with the records."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple, get_args
+from typing import Any, NamedTuple, Self, get_args
 
 import msgspec
 import numpy as np
@@ -26,7 +26,7 @@ _FACT = np.dtype(
     ]
 )  # fmt: skip
 _IMAGE = np.dtype([("record", "<u4"), ("key", "<u8")])
-_TELL_EVERY = 100_000
+_TELL_EVERY, _BUFFERED = 100_000, 4096
 OnBad = Callable[[RecordError, str, str | None], None]
 
 
@@ -59,25 +59,57 @@ class Input(NamedTuple):
             yield row + len(bad) + shift, record
 
 
+class Columns:
+    """A table on disk, a file a column; ``table["id"]`` reads one.
+
+    Args:
+        path: the files' common beginning.
+        kind: structured type of a row.
+    """
+
+    def __init__(self, path: Path, kind: np.dtype[Any]) -> None:
+        self._path, self._kind = path, kind
+        self._length = self._file(str(kind.names[0])).stat().st_size // kind[0].itemsize if kind.names else 0
+
+    def _file(self, name: str) -> Path:
+        return self._path.with_name(f"{self._path.name}-{name}")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return np.fromfile(self._file(name), self._kind[name])
+
+    def __setitem__(self, name: str, values: NDArray[Any]) -> None:
+        values.astype(self._kind[name], copy=False).tofile(self._file(name))
+
+    def at(self, name: str, places: NDArray[Any]) -> NDArray[Any]:
+        """Some values of a column; memory grows with their number alone."""
+        if not len(self):
+            return np.empty(0, self._kind[name])
+        return np.array(np.memmap(self._file(name), self._kind[name], "r")[places])
+
+
 class Facts(NamedTuple):
     """Of N records with M images, in reading order.
 
     Attributes:
-        rows: (N,) structured: keys of id, content, whole record, pair and parent (0: none); size, bytes, row from 1,
-            places in the files, ``cells`` and ``SPLITS``.
-        images: (M,) structured: place of the record, key of the image.
+        rows: (N,) keys of id, content, whole record, pair and parent (0: none); size, bytes, row from 1, places in the
+            files, ``cells`` and ``SPLITS``.
+        images: (M,) place of the record, key of the image.
         cells: sorted names.
         files: what was read.
     """
 
-    rows: NDArray[Any]
-    images: NDArray[Any]
+    rows: Columns
+    images: Columns
     cells: tuple[str, ...]
     files: tuple[Input, ...]
 
     def place(self, record: int) -> tuple[Path, int]:
         """File and row of a record."""
-        return self.files[int(self.rows["file"][record])].name, int(self.rows["row"][record])
+        own = np.array([record])
+        return self.files[int(self.rows.at("file", own)[0])].name, int(self.rows.at("row", own)[0])
 
 
 def gather(files: Sequence[Input], counter: Counter, work: Path, on_bad: OnBad, tell: Tell) -> Facts:
@@ -86,7 +118,7 @@ def gather(files: Sequence[Input], counter: Counter, work: Path, on_bad: OnBad, 
     Args:
         files: inputs.
         counter: gives sizes.
-        work: folder for the facts; they stay open in it.
+        work: folder for the facts, which stay in it.
         on_bad: takes the error, code and id of a record that cannot be used.
         tell: takes progress.
 
@@ -95,16 +127,18 @@ def gather(files: Sequence[Input], counter: Counter, work: Path, on_bad: OnBad, 
     """
     names: dict[str, int] = {}
     count = 0
-    with (work / "facts").open("wb") as rows, (work / "images").open("wb") as images:
+    with _Writer(work / "facts", _FACT) as rows, _Writer(work / "images", _IMAGE) as images:
         for number, file in enumerate(files):
             for row, record in file.records(on_bad):
                 size = _size(file.name, row, record, counter, on_bad)
                 cell = names.setdefault(cell_of(record), len(names))
-                _put(rows, images, (count, number, row, cell, size), record)
+                fact, shown = _facts(record, (count, number, row, cell, size))
+                rows.add([fact])
+                images.add(shown)
                 count += 1
                 if count % _TELL_EVERY == 0:
                     tell(f"{count:,} records read", f"قُرئ {count:,} سجل")
-    return _opened(work, names, tuple(files))
+    return _opened(Columns(work / "facts", _FACT), Columns(work / "images", _IMAGE), names, tuple(files))
 
 
 def _size(path: Path, row: int, record: Record, counter: Counter, on_bad: OnBad) -> int:
@@ -119,7 +153,35 @@ def _size(path: Path, row: int, record: Record, counter: Counter, on_bad: OnBad)
     return size
 
 
-def _put(rows: IO[bytes], images: IO[bytes], place: tuple[int, int, int, int, int], record: Record) -> None:
+class _Writer:
+    """Writes rows as columns; a context manager."""
+
+    def __init__(self, path: Path, kind: np.dtype[Any]) -> None:
+        self._kind, self._rows = kind, list[tuple[int, ...]]()
+        self._files = {name: path.with_name(f"{path.name}-{name}").open("wb") for name in kind.names or ()}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._write()
+        for file in self._files.values():
+            file.close()
+
+    def add(self, rows: Iterable[tuple[int, ...]]) -> None:
+        self._rows += rows
+        if len(self._rows) >= _BUFFERED:
+            self._write()
+
+    def _write(self) -> None:
+        table = np.array(self._rows, self._kind)
+        for name, file in self._files.items():
+            file.write(table[name].tobytes())
+        self._rows.clear()
+
+
+def _facts(record: Record, place: tuple[int, int, int, int, int]) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
+    """The row of a record, and those of its images."""
     count, number, row, cell, size = place
     whole = msgspec.json.encode(record)
     content = msgspec.json.encode(msgspec.structs.replace(record, provenance=()))
@@ -130,11 +192,10 @@ def _put(rows: IO[bytes], images: IO[bytes], place: tuple[int, int, int, int, in
         key_of(f"i:{record.id}"), _key(content), _key(whole), pair, parent,
         size, len(whole), row, number, cell, SPLITS.index(record.split),
     )  # fmt: skip
-    rows.write(np.array(fact, _FACT).tobytes())
-    for image in record.images:
-        # By both, for another file may state only one of them. A study is one image, whichever frame is shown.
-        for key in {f"path:{image.path}", f"sha:{image.sha256}" if image.sha256 else f"path:{image.path}"}:
-            images.write(np.array((count, key_of(key)), _IMAGE).tobytes())
+    # By both, for another file may state only one of them. A study is one image, whichever frame is shown.
+    shown = [f"path:{image.path}" for image in record.images]
+    shown += [f"sha:{image.sha256}" for image in record.images if image.sha256]
+    return fact, [(count, key_of(name)) for name in dict.fromkeys(shown)]
 
 
 def _key(content: bytes) -> int:
@@ -143,16 +204,11 @@ def _key(content: bytes) -> int:
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 
-def _opened(work: Path, names: dict[str, int], files: tuple[Input, ...]) -> Facts:
-    """The facts as arrays over the files; cells get their places in sorted order, whatever the files' order."""
+def _opened(rows: Columns, images: Columns, names: dict[str, int], files: tuple[Input, ...]) -> Facts:
+    """The facts; cells get their places in sorted order, whatever the files' order."""
     cells = sorted(names)
-    rows = _mapped(work / "facts", _FACT)
     if len(rows):
         new = np.zeros(len(cells), np.uint8)
         new[[names[cell] for cell in cells]] = np.arange(len(cells))
         rows["cell"] = new[rows["cell"]]
-    return Facts(rows, _mapped(work / "images", _IMAGE), tuple(cells), files)
-
-
-def _mapped(path: Path, kind: np.dtype[Any]) -> NDArray[Any]:
-    return np.memmap(path, kind, "r+") if path.stat().st_size else np.empty(0, kind)
+    return Facts(rows, images, tuple(cells), files)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
+_CHUNK = 1 << 16
 
 
 def key_of(text: str) -> int:
@@ -20,7 +21,11 @@ def ranks(keys: Keys, seed: int, purpose: str) -> Keys:
 
     The mixing is SplitMix64's finaliser (Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195).
     """
-    mixed = keys ^ np.uint64(key_of(f"{seed}|{purpose}"))
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)
+    start = np.uint64(key_of(f"{seed}|{purpose}"))
+    found = np.empty(len(keys), np.uint64)
+    for place in range(0, len(keys), _CHUNK):  # in parts, for every line makes a copy
+        mixed = keys[place : place + _CHUNK] ^ start
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        found[place : place + _CHUNK] = mixed ^ (mixed >> np.uint64(31))
+    return found

@@ -23,6 +23,7 @@ from .solve import Floats, largest_total, parts
 from .targets import are_shares
 
 Places = NDArray[np.int64]
+_CHUNK = 1 << 16
 
 
 class Plan(NamedTuple):
@@ -38,7 +39,7 @@ class Plan(NamedTuple):
         whole_pairs: units of more than one record that are taken.
     """
 
-    uses: NDArray[np.int64]
+    uses: NDArray[np.int32]
     taken: NDArray[np.bool_]
     patterns: tuple[str, ...]
     pattern_of: Places
@@ -48,13 +49,14 @@ class Plan(NamedTuple):
 
 
 class _Units(NamedTuple):
-    """(U,) units: their keys, strata, sizes; (N',) unit of every usable record; (S, P) sizes of strata by pattern."""
+    """(U,) units: their keys in order, strata, sizes, whether they have several records; (N',) unit of every usable
+    record; (S, P) sizes of strata by pattern."""
 
     key: NDArray[np.uint64]
-    stratum: Places
-    size: NDArray[np.int64]
-    records: NDArray[np.int64]
-    of_record: Places
+    stratum: NDArray[np.int32]
+    size: NDArray[np.uint32]
+    several: NDArray[np.bool_]
+    of_record: NDArray[np.int32]
     by_pattern: Floats
 
 
@@ -70,48 +72,66 @@ def make_plan(facts: Facts, keep: NDArray[np.bool_], settings: MixSettings) -> P
         ConfigError: targets that contradict each other or name cells that hold nothing.
         DataError: ``no_records``; ``infeasible``: a target cannot be met.
     """
-    rows = facts.rows
     wanted = np.array([split in settings.splits for split in SPLITS])
-    taken = np.asarray(keep & wanted[rows["split"]] & (rows["size"] > 0))
-    members = np.flatnonzero(taken)
-    if not len(members):
+    taken = keep & wanted[facts.rows["split"]] & (facts.rows["size"] > 0)
+    if not taken.any():
         raise DataError(
             "The inputs hold no record that could be mixed.", "لا سجل في الملفات يصلح للخليط.", code="no_records"
         )
     patterns = (*settings.targets, "")
     own = [first_match(cell, settings.targets) for cell in facts.cells]
     pattern_of = np.array([place if place >= 0 else len(patterns) - 1 for place in own], np.int64)
-    units = _units(rows[members], pattern_of, len(patterns), together=settings.pairs_together)
+    units = _units(facts, taken, pattern_of, len(patterns), together=settings.pairs_together)
     quota = _quotas(units.by_pattern, patterns, facts.cells, settings)
     part, got = parts(units.by_pattern, quota, settings.upsample_limit)
     require_feasible(units.by_pattern, quota, got, patterns, settings)
     by_unit = _uses(units, part, settings)
-    uses = np.zeros(len(rows), np.int64)
-    uses[members] = by_unit[units.of_record]
-    weights = part[units.stratum][units.of_record] * rows["size"][members]
-    planned = np.bincount(rows["cell"][members], weights=weights, minlength=len(facts.cells)).astype(np.float64)
-    whole = int(((units.records > 1) & (by_unit > 0)).sum())
-    return Plan(uses, taken, patterns, pattern_of, quota, planned, whole)
+    uses = np.zeros(len(taken), np.int32)
+    uses[taken] = by_unit[units.of_record]
+    cell, size = facts.rows["cell"][taken], facts.rows["size"][taken]
+    weights = size * part[units.stratum[units.of_record]]
+    planned = np.bincount(cell, weights=weights, minlength=len(facts.cells)).astype(np.float64)
+    return Plan(uses, taken, patterns, pattern_of, quota, planned, int((units.several & (by_unit > 0)).sum()))
 
 
-def _units(rows: NDArray[Any], pattern_of: Places, patterns: int, *, together: bool) -> _Units:
-    cell, size = np.asarray(rows["cell"]).astype(np.int64), np.asarray(rows["size"]).astype(np.int64)
-    names = np.asarray(rows["id"])
+def _units(facts: Facts, taken: NDArray[np.bool_], pattern_of: Places, patterns: int, *, together: bool) -> _Units:
+    """Columns come and go one after the other: at a million records each of them takes megabytes."""
+    names = facts.rows["id"][taken]
     if together:
-        names = np.where(rows["pair"] > 0, rows["pair"], names)
-    key, of_record = np.unique(names, return_inverse=True)
-    # Units that count towards the same cells are one stratum: its name is the sum of its cells' hashes.
-    both = np.unique(np.stack([of_record, cell], 1), axis=0) if len(key) < len(rows) else np.stack([of_record, cell], 1)
-    signature = np.zeros(len(key), np.uint64)
-    np.add.at(signature, both[:, 0], ranks(both[:, 1].astype(np.uint64), 0, "cells"))
-    _, stratum = np.unique(signature, return_inverse=True)
+        pairs = facts.rows["pair"][taken]
+        np.copyto(names, pairs, where=pairs > 0)
+        del pairs
+    key = np.unique(names)
+    of_record = np.empty(len(names), np.int32)
+    for start in range(0, len(names), _CHUNK):
+        of_record[start : start + _CHUNK] = np.searchsorted(key, names[start : start + _CHUNK])
+    del names
+    cell, sizes = facts.rows["cell"][taken], facts.rows["size"][taken]
+    stratum = _strata(of_record, cell, len(key), len(facts.cells))
     strata = int(stratum.max(initial=-1)) + 1
-    place = stratum[of_record] * patterns + pattern_of[cell]
-    by_pattern = (
-        np.bincount(place, weights=size, minlength=strata * patterns).reshape(strata, patterns).astype(np.float64)
-    )
-    sizes = np.bincount(of_record, weights=size, minlength=len(key)).astype(np.int64)
-    return _Units(key, stratum, sizes, np.bincount(of_record, minlength=len(key)), of_record, by_pattern)
+    by_pattern = np.zeros(strata * patterns)
+    for start in range(0, len(cell), _CHUNK):
+        own = slice(start, start + _CHUNK)
+        place = stratum[of_record[own]].astype(np.int64) * patterns + pattern_of[cell[own]]
+        by_pattern += np.bincount(place, weights=sizes[own], minlength=strata * patterns)
+    size, count = np.zeros(len(key), np.uint32), np.zeros(len(key), np.uint32)
+    np.add.at(size, of_record, sizes)
+    np.add.at(count, of_record, np.uint32(1))
+    return _Units(key, stratum, size, count > 1, of_record, by_pattern.reshape(strata, patterns))
+
+
+def _strata(of_record: NDArray[np.int32], cell: NDArray[np.uint8], units: int, cells: int) -> NDArray[np.int32]:
+    """(U,) Units that count towards the same cells are one stratum: its name is the sum of its cells' hashes."""
+    names = ranks(np.arange(cells, dtype=np.uint64), 0, "cells")
+    signature = np.zeros(units, np.uint64)
+    for number in range(cells):
+        signature[np.unique(of_record[cell == number])] += names[number]
+    known = np.unique(np.concatenate([np.unique(part) for part in _parts_of(signature)]))
+    return np.concatenate([np.searchsorted(known, part).astype(np.int32) for part in _parts_of(signature)])
+
+
+def _parts_of(values: NDArray[Any]) -> list[NDArray[Any]]:
+    return np.array_split(values, max(1, len(values) // _CHUNK))
 
 
 def _quotas(size: Floats, patterns: tuple[str, ...], cells: tuple[str, ...], settings: MixSettings) -> Floats:
@@ -145,25 +165,24 @@ def _quotas(size: Floats, patterns: tuple[str, ...], cells: tuple[str, ...], set
     return np.asarray(total * amounts, np.float64)
 
 
-def _uses(units: _Units, part: Floats, settings: MixSettings) -> NDArray[np.int64]:
+def _uses(units: _Units, part: Floats, settings: MixSettings) -> NDArray[np.int32]:
     """(U,) uses: all units of a stratum its whole part, and the first by draw one more.
 
     What rounding leaves over in one stratum is made up for in the next that counts towards the same patterns.
     """
-    uses = np.floor(part + 1e-9)[units.stratum].astype(np.int64)
-    drawn = ranks(units.key, settings.seed, "choose")
-    order = np.lexsort((units.key, drawn, units.stratum))
-    starts = np.searchsorted(units.stratum[order], np.arange(len(part) + 1))
+    uses = np.floor(part + 1e-9).astype(np.int32)[units.stratum]
     left: dict[bytes, float] = {}
     for stratum in range(len(part)):
         more = part[stratum] - np.floor(part[stratum] + 1e-9)
         if part[stratum] <= 0 or more <= 1e-9:
             continue
-        own = order[starts[stratum] : starts[stratum + 1]]
+        own = np.flatnonzero(units.stratum == stratum)
+        # Keys differ, and the mixing of bits maps no two to one rank: this is an order.
+        own = own[np.argsort(ranks(units.key[own], settings.seed, "choose"))]
         kind = (units.by_pattern[stratum] > 0).tobytes()
         size = units.size[own]
-        want = more * float(size.sum()) + left.get(kind, 0.0)
-        ends = np.cumsum(size)
+        want = more * float(size.sum(dtype=np.int64)) + left.get(kind, 0.0)
+        ends = np.cumsum(size, dtype=np.int64)
         extra = int(np.count_nonzero(ends - size / 2 < want - 1e-6))
         uses[own[:extra]] += 1
         left[kind] = want - float(ends[extra - 1] if extra else 0)

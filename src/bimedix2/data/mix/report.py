@@ -19,6 +19,7 @@ from .plan import Plan
 from .settings import CellCounts, MixReport, MixSettings, report_path
 
 FORMAT = 1
+_CHUNK = 1 << 16
 _HEAD = {
     "en": ("there", "planned", "mixed", "share", "copies", "cell"),
     "ar": ("الموجود", "المخطط", "الخليط", "الحصة", "النسخ", "الخلية"),
@@ -28,15 +29,20 @@ _WIDTHS = (10, 12, 10, 8, 8)
 
 def cell_counts(facts: Facts, plan: Plan) -> tuple[CellCounts, ...]:
     """Of every cell that has a usable record."""
-    rows, count = facts.rows, len(facts.cells)
-    cell, size = np.asarray(rows["cell"]), np.asarray(rows["size"]).astype(np.int64)
+    cell, size, count = facts.rows["cell"], facts.rows["size"], len(facts.cells)
 
-    def by_cell(values: Any) -> list[int]:
-        return [int(value) for value in np.bincount(cell, weights=values, minlength=count)]
+    def by_cell(values: Any, weights: Any = None) -> list[int]:
+        """Sums a cell; a part at a time, for the numbers become floats on the way."""
+        total = np.zeros(count)
+        for start in range(0, len(cell), _CHUNK):
+            own = slice(start, start + _CHUNK)
+            part = values[own] if weights is None else values[own] * weights[own].astype(np.float64)
+            total += np.bincount(cell[own], weights=part, minlength=count)
+        return [int(value) for value in total]
 
     columns = zip(
-        facts.cells, by_cell(plan.taken), by_cell(plan.taken * size), plan.planned.tolist(), by_cell(plan.uses),
-        by_cell(plan.uses * size), by_cell(np.maximum(plan.uses - 1, 0)), strict=True,
+        facts.cells, by_cell(plan.taken), by_cell(plan.taken, size), plan.planned.tolist(), by_cell(plan.uses),
+        by_cell(plan.uses, size), by_cell(np.maximum(plan.uses - 1, 0)), strict=True,
     )  # fmt: skip
     return tuple(
         CellCounts(
@@ -56,7 +62,7 @@ def cell_counts(facts: Facts, plan: Plan) -> tuple[CellCounts, ...]:
 
 def left_out(facts: Facts, keep: Any, settings: MixSettings) -> dict[str, int]:
     """Numbers of records that could not be used, by reason, but for those in quarantine."""
-    split = np.asarray(facts.rows["split"])
+    split = facts.rows["split"]
     found = {"repeated": int((~keep).sum())}
     for place, name in enumerate(SPLITS):
         if name not in settings.splits and (count := int((keep & (split == place)).sum())):

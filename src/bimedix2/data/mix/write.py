@@ -46,8 +46,7 @@ def write_mix(facts: Facts, plan: Plan, settings: MixSettings, counted_by: str, 
     Raises:
         DataError: ``changed``: an input is not what it was in the first pass.
     """
-    used = plan.uses > 0
-    total = int((plan.uses[used] * (facts.rows["bytes"][used].astype(np.int64) + _STEP_BYTES)).sum())
+    total = int(np.dot(plan.uses.astype(np.float64), facts.rows["bytes"] + float(_STEP_BYTES)))
     buckets = [work / f"bucket-{number:03d}" for number in range(min(_MOST_BUCKETS, 1 + total // _BUCKET_BYTES))]
     counts = _deal(facts, plan, settings, counted_by, buckets)
     digest = hashlib.sha256()
@@ -60,21 +59,22 @@ def _deal(
 ) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {"source": Counter(), "licence": Counter()}
     step = Step(name="mix", tool="bimedix2", version=__version__, note=_note(settings, counted_by))
-    first = ranks(np.asarray(facts.rows["id"]), settings.seed, "order")
-    ids = np.sort(np.asarray(facts.rows["id"])) if int(plan.uses.max(initial=0)) > 1 else None
+    ids = facts.rows["id"]
+    first = ranks(ids, settings.seed, "order")
+    known = np.sort(ids) if int(plan.uses.max(initial=0)) > 1 else None
     place = 0
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in buckets]
         for file in facts.files:
             for _, record in file.records():
-                if place >= len(plan.uses) or key_of(f"i:{record.id}") != int(facts.rows["id"][place]):
+                if place >= len(plan.uses) or key_of(f"i:{record.id}") != int(ids[place]):
                     raise changed(file.name)
                 uses = int(plan.uses[place])
                 for copy in range(1, uses + 1):
                     rank = int(first[place]) if copy == 1 else int(_again(first[place : place + 1], copy)[0])
                     made = _copied(record, copy, step)
-                    if copy > 1 and ids is not None:
-                        _require_new(made.id, ids, file.name)
+                    if copy > 1 and known is not None:
+                        _require_new(made.id, known, file.name)
                     _put(files, rank, made)
                 if uses:
                     counts["source"][record.source] += uses

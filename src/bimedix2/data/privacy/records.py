@@ -12,7 +12,7 @@ import msgspec
 
 from bimedix2 import __version__
 from bimedix2.data.locks import only_one
-from bimedix2.data.runner import LocalRunner, Runner, batched
+from bimedix2.data.runner import LocalRunner, Runner, batched, with_batches
 from bimedix2.errors import ConfigError
 from bimedix2.images.sniff import HEAD_BYTES, sniff
 from bimedix2.records import Record, Step, read_records, write_records
@@ -141,11 +141,17 @@ def redact_all(records: Iterable[Record], runner: Runner | None = None) -> Itera
 
 
 def _redacter() -> Callable[[Sequence[Record]], list[Record]]:
-    return _redact_batch
+    return lambda batch: list(map(redacted, batch))
 
 
-def _redact_batch(batch: Sequence[Record]) -> list[Record]:
-    return list(map(redacted, batch))
+def marked(records: Iterable[Record], runner: Runner | None = None) -> Iterator[tuple[Record, bool]]:
+    """Each record, and whether its turns hold anything that may identify a person."""
+    for batch, marks in with_batches(runner or LocalRunner(1), _marker, batched(records, BATCH)):
+        yield from zip(batch, marks, strict=True)
+
+
+def _marker() -> Callable[[Sequence[Record]], list[bool]]:
+    return lambda batch: [any(scan_text(turn.text) for turn in record.turns) for record in batch]
 
 
 def redact_records(path: Path, out: Path, runner: Runner | None = None) -> int:

@@ -180,9 +180,13 @@ class Answer:
 
     async def _charge(self, usage: Usage, images: int) -> None:
         principal = self.caller.principal
-        if principal.owner != LOCAL:
-            tokens = usage.prompt_tokens + usage.completion_tokens
+        if principal.owner == LOCAL:
+            return
+        tokens = usage.prompt_tokens + usage.completion_tokens
+        try:
             await asyncio.to_thread(self.desk.guard.charge, principal, tokens, images)
+        except ServeError as error:  # the answer is out; what it took is kept in mind until the disk takes it
+            _LOG.error("usage_not_written", extra={"request": self.caller.request_id, "code": error.code})
 
     def _record(self, outcome: str, usage: Usage | None = None) -> asyncio.Future[None] | None:
         """Write a line of the audit log, without waiting for the disk."""

@@ -55,3 +55,14 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route."""
     content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name="Error")}}}
     return {status: {"description": _WHAT[status], "content": content} for status in statuses}
+
+
+def inline(value: Any, parts: dict[str, Any]) -> Any:
+    """A JSON schema with every reference into ``parts`` written out in its place."""
+    if isinstance(value, list):
+        return [inline(item, parts) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        return inline(parts[value["$ref"].rpartition("/")[2]], parts)
+    return {key: inline(item, parts) for key, item in value.items() if key != "discriminator"}

@@ -6,6 +6,7 @@ anybody out: what was used stays used, and the new date becomes the one that the
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Quotas:
     def __init__(self, database: Tables, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._held: dict[str, Spend] = {}
+        self._unwritten: dict[str, Spend] = {}
+        self._charging = threading.Lock()
         self._renewed: dict[str, float] = {}
         database.create(_SCHEMA)
 
@@ -71,12 +74,12 @@ class Quotas:
         Raises:
             QuotaError: the rest of the day's quota is less than ``wanted``, or nothing.
         """
-        used, held = self.used(owner), self._held.get(owner, Spend())
+        used, held = self.used(owner), _sum(self._held.get(owner), self._unwritten.get(owner))
         if bound.tokens and used.tokens + held.tokens + max(wanted.tokens, 1) > bound.tokens:
             raise QuotaError("tokens", self._until_midnight())
         if bound.images and wanted.images and used.images + held.images + wanted.images > bound.images:
             raise QuotaError("images", self._until_midnight())
-        self._held[owner] = Spend(held.tokens + wanted.tokens, held.images + wanted.images)
+        self._held[owner] = _sum(self._held.get(owner), wanted)
 
     def release(self, owner: str, wanted: Spend) -> None:
         """Undo ``hold``."""
@@ -91,8 +94,17 @@ class Quotas:
         """Add what an answer took.
 
         Raises:
-            StorageError: it cannot be written.
+            StorageError: it cannot be written; it counts all the same, and the next charge writes it too.
         """
+        with self._charging:
+            whole = _sum(self._unwritten.pop(owner, None), spent)
+            try:
+                self._write(owner, whole)
+            except BaseException:
+                self._unwritten[owner] = whole
+                raise
+
+    def _write(self, owner: str, spent: Spend) -> None:
         day = int(self._clock.wall() // DAY)
         with storage(), _quick(self._database), self._database.write() as connection:
             row = connection.execute("SELECT day FROM usage WHERE owner = ?", (owner,)).fetchone()
@@ -118,6 +130,11 @@ class Quotas:
 
     def _until_midnight(self) -> float:
         return DAY - self._clock.wall() % DAY
+
+
+def _sum(*found: Spend | None) -> Spend:
+    known = [one for one in found if one is not None]
+    return Spend(sum(one.tokens for one in known), sum(one.images for one in known))
 
 
 @contextmanager

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from bimedix2 import __version__
+from bimedix2.serve.api.reading import read_json
+from bimedix2.serve.api.schemas import inline
 from bimedix2.serve.engines.protocol import EngineInfo
 from bimedix2.serve.export.build import Export, PictureSource, build
 from bimedix2.serve.export.fhir import write_fhir
@@ -45,10 +49,14 @@ def export_router(
     """
     router = APIRouter(tags=["export"])
     content: dict[str, dict[str, str]] = {kind.partition(";")[0]: {} for kind, _ in TYPES.values()}
+    schema = {"requestBody": {"required": True, "content": {"application/json": {"schema": _schema()}}}}
 
-    @router.post("/v1/export/{form}", response_class=Response, responses={200: {"content": content}})
-    async def export(form: Format, body: ExportRequest, request: Request) -> Response:
+    @router.post(
+        "/v1/export/{form}", response_class=Response, responses={200: {"content": content}}, openapi_extra=schema
+    )
+    async def export(form: Format, request: Request) -> Response:
         """A conversation or a report as a file. Research-use notice and draft mark are always in it."""
+        body = _read(await read_json(request))  # as strictly as the chat: FastAPI's own reader takes NaN and more
         engine = info()
         found = await build(body, who(request).owner, pictures, engine)
         data = await asyncio.to_thread(_write, form, found, engine, body)
@@ -60,6 +68,20 @@ def export_router(
         return Response(data, media_type=kind, headers={**PRIVATE, **disposition})
 
     return router
+
+
+def _read(value: dict[str, Any]) -> ExportRequest:
+    try:
+        return ExportRequest.model_validate(value)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+
+
+def _schema() -> dict[str, Any]:
+    """The body for OpenAPI, every part written out in place."""
+    top = ExportRequest.model_json_schema()
+    return inline(top, top.pop("$defs"))
 
 
 def _write(form: Format, found: Export, engine: EngineInfo, body: ExportRequest) -> bytes:

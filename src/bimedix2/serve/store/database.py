@@ -63,10 +63,11 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk may have ended it, or may have left it open
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
 
     def read(self) -> sqlite3.Connection:
         """The calling thread's connection, for SELECT."""

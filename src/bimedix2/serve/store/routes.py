@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from bimedix2.serve.api.reading import read_json
+from bimedix2.serve.api.schemas import inline
 from bimedix2.serve.principal import Principal
 from bimedix2.serve.settings import Limits
 from bimedix2.serve.store.audit import AuditLog
@@ -122,15 +123,5 @@ def _schema() -> dict[str, Any]:
 
     if not _SCHEMA:
         (top,), parts = msgspec.json.schema_components([KeptConversation], ref_template="#/$defs/{name}")
-        _SCHEMA.update(_inline(parts[top["$ref"].rpartition("/")[2]], parts))
+        _SCHEMA.update(inline(parts[top["$ref"].rpartition("/")[2]], parts))
     return _SCHEMA
-
-
-def _inline(value: Any, parts: dict[str, Any]) -> Any:
-    if isinstance(value, list):
-        return [_inline(item, parts) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$ref" in value:
-        return _inline(parts[value["$ref"].rpartition("/")[2]], parts)
-    return {key: _inline(item, parts) for key, item in value.items() if key != "discriminator"}

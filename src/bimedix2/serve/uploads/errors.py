@@ -97,11 +97,12 @@ class IdentityError(ServeError):
     code = "image_may_contain_identity"
     status = 422
 
-    def __init__(self) -> None:
+    def __init__(self, param: str | None = None) -> None:
         super().__init__(
             "This server refuses pictures in which names or dates may be written. Cover them, save the picture as "
             "PNG and send that.",
             "يرفض هذا الخادم الصور التي قد تكون فيها أسماء أو تواريخ مكتوبة. أخفها واحفظ الصورة بصيغة PNG ثم أرسلها.",
+            param=param,
         )
 
 

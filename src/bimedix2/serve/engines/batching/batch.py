@@ -205,7 +205,12 @@ class Batch:
     def _finish(self, number: int) -> None:
         """Keep what the row holds for the next turn of the conversation, and free it."""
         row, length = self._rows[number], self.pool.lengths[number]
-        self.prefixes.add(row.keys[:length], row.ticket.job.adapter, self.pool.copy(number, length))
+        try:
+            kept = self.pool.copy(number, length)
+        except Exception:  # noqa: BLE001 - the answer is complete; without memory only the next turn is slower
+            self._free_memory()
+        else:
+            self.prefixes.add(row.keys[:length], row.ticket.job.adapter, kept)
         self._finished.append((row.ticket, row.last))
         self._leave(number)
 

@@ -1,0 +1,127 @@
+"""What the page shows beside answers: key entry, an unready server, the queue, emergencies, errors, exports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import page_browser as pb
+import pytest
+from api_server import png, running
+
+from bimedix2.serve.auth.keys import KeyStore
+from bimedix2.serve.engines.echo import EchoEngine
+from bimedix2.serve.engines.protocol import EngineState
+from bimedix2.serve.safety.emergency import text_for
+from bimedix2.serve.store.database import Database
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    program = pb.browser_program()
+    with pb.chromium.Browser(program, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+def test_a_server_with_keys_asks_for_one(browser: Any, tmp_path: Path) -> None:
+    database = Database(tmp_path)
+    secret = KeyStore(database).create("ward")[0]
+    database.close()
+    enter = "document.getElementById('entry-form').requestSubmit()"
+    with running(tmp_path, EchoEngine(), public_hosts=("x.example",)) as server:
+        browser.open(f"{server.url}/health")
+        browser.run("localStorage.clear(); sessionStorage.clear()")
+        browser.run("localStorage.setItem('bimedix2-settings', '{\"language\": \"ar\"}')")
+        browser.open(f"{server.url}/")
+        pb.wait(browser, "document.getElementById('entry').open")
+        browser.run(f"document.getElementById('key').value = 'wrong'; {enter}")
+        pb.wait(browser, "document.getElementById('entry-fault').textContent.includes('مفتاح')")
+        browser.run(f"document.getElementById('key').value = '{secret}'; {enter}")
+        pb.wait(browser, "document.getElementById('gate').open")
+        browser.run("document.getElementById('gate-yes').click()")
+        pb.wait(browser, "document.body.dataset.ready === 'yes'")
+        pb.ask(browser, "ما هذا؟")
+        assert "سألت" in browser.run("document.querySelector('.answer .text').textContent")
+        assert browser.run("JSON.stringify(localStorage)").find(secret) == -1
+
+
+def test_an_unready_server_is_told_and_asked_again(browser: Any, tmp_path: Path) -> None:
+    class Waking(EchoEngine):
+        ready = False
+
+        def state(self) -> EngineState:
+            return EngineState(ready=self.ready)
+
+    engine = Waking()
+    with running(tmp_path, engine) as server:
+        pb.enter(browser, server, "ar")
+        pb.wait(browser, "document.getElementById('state').textContent.includes('غير جاهز')")
+        engine.ready = True
+        pb.wait(browser, "document.getElementById('state').hidden")
+
+
+def test_the_place_in_the_queue_is_shown(browser: Any, tmp_path: Path) -> None:
+    with running(tmp_path, EchoEngine(places=1, delay=0.2)) as server:
+        pb.enter(browser, server)
+        request = {"messages": [{"role": "user", "content": "w " * 40}], "stream": True}
+        with server.client.stream("POST", "/v1/chat/completions", json=request) as other:
+            pieces = other.iter_raw()  # dropping it would end the stream
+            next(pieces)
+            end = time.monotonic() + 10
+            while server.engine.state().running < 1 and time.monotonic() < end:  # type: ignore[attr-defined]
+                time.sleep(0.02)
+            pb.ask(browser, "And mine?", finish=False)
+            pb.wait(browser, "document.querySelector('.progress').textContent === '1 question is ahead of yours.'")
+        pb.wait(browser, "document.getElementById('send').dataset.t === 'send'")
+        assert "And mine?" in browser.run("document.querySelector('.answer .text').textContent")
+
+
+@pytest.mark.parametrize(
+    ("language", "question"),
+    [("en", "I want to kill myself"), ("ar", "أريد أن أقتل نفسي")],
+)
+def test_an_emergency_has_its_own_block(browser: Any, tmp_path: Path, language: str, question: str) -> None:
+    with running(tmp_path, EchoEngine()) as server:
+        pb.enter(browser, server, language)
+        pb.ask(browser, question)
+        assert browser.run("document.querySelector('.emergency').hidden") is False
+        alarm = browser.run("document.querySelector('.emergency p').textContent")
+        assert len(alarm) > 40
+        assert alarm not in browser.run("document.querySelector('.answer .text').textContent")
+        assert set(text_for("emergency")) == {"en", "ar"}
+
+
+def test_faults_come_in_the_language_of_the_page(browser: Any, tmp_path: Path) -> None:
+    bad = tmp_path / "a\u202egnp.png"
+    bad.write_bytes(b"no picture")
+    with running(tmp_path / "s", EchoEngine()) as server:
+        pb.enter(browser, server, "ar")
+        found = browser.call("Runtime.evaluate", expression="document.getElementById('files')")["result"]["objectId"]
+        browser.call("DOM.setFileInputFiles", files=[str(bad)], objectId=found)
+        pb.wait(browser, "!document.getElementById('fault').hidden")
+        said = browser.run("document.getElementById('fault').textContent")
+        assert said.startswith("agnp.png: ")
+        assert any("\u0600" <= letter <= "\u06ff" for letter in said)
+        browser.run("document.getElementById('composer').requestSubmit()")
+        pb.wait(browser, "document.getElementById('fault').textContent.startsWith('اكتب')")
+
+
+def test_several_pictures_and_an_export(browser: Any, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path in paths:
+        path.write_bytes(png())
+    with running(tmp_path / "s", EchoEngine()) as server:
+        pb.enter(browser, server)
+        pb.attach(browser, *paths)
+        pb.ask(browser, "Compare")
+        assert "40×30, 40×30" in browser.run("document.querySelector('.answer .text').textContent")
+        pb.wait(browser, "document.querySelectorAll('.user img').length === 2")
+        browser.run(
+            "window.made = null; URL.createObjectURL = (b) => { window.made = b; return 'blob:x'; };"
+            "document.getElementById('export-open').click();"
+            "document.querySelector('[data-format=markdown]').click()"
+        )
+        pb.wait(browser, "window.made !== null")
+        assert "Compare" in browser.run("window.made.text()")
