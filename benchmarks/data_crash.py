@@ -24,6 +24,7 @@ PAIRS = 60
 
 
 def main(kills: int, seed: int) -> None:
+    """Kill, and write what came of it."""
     with tempfile.TemporaryDirectory() as folder:
         tally = bc.crash(Path(folder), kills, PAIRS, seed)
     about = {

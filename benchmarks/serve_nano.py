@@ -1,161 +1,201 @@
-"""Eight chats at a time with nano: our engine, our Assistant and transformers ``generate``, interleaved in one run.
+"""Eight chats at a time with nano: our engine beside four other ways, each in a process of its own, in turns.
 
-    OMP_NUM_THREADS=1 python benchmarks/serve_nano.py [--rounds 3] [--tokens 64] [--out benchmarks/results/serve_nano]
+    OMP_NUM_THREADS=1 python benchmarks/serve_nano.py [--rounds 3] [--tokens 48] [--out benchmarks/results/serve_nano]
 
-Every side answers the same eight prompts (four English, four Arabic, half with an image of their own), which arrive
-together, with exactly ``--tokens`` tokens each, and starts every round with empty caches. Wall time depends on what
-else the machine does; processor seconds of this process hardly do.
+Every side answers the same eight prompts (four English, four Arabic, half with a picture of their own), which arrive
+together, with exactly ``--tokens`` tokens each, and starts every round with empty caches. The sides are our engine,
+our Assistant one by one, transformers ``generate`` one by one and as one padded batch, and ``transformers serve``
+over HTTP. Wall time depends on what else the machine does; processor seconds of a side's process hardly do.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
-import resource
+import os
+import socket
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from nano_speed import machine
 from serve_nano_page import markdown
+from serve_nano_peer import export
+from serve_nano_sides import QUESTIONS, turned
 
-QUESTIONS = (
-    ("Which part of the body is shown? Describe the image in detail.", True),
-    ("ما الجزء الظاهر من الجسم؟ صف الصورة بالتفصيل.", True),
-    ("Is there a fracture? Explain what you see.", True),
-    ("هل يوجد كسر؟ اشرح ما تراه.", True),
-    ("What are the symptoms of diabetes? Give five and explain each.", False),
-    ("ما أعراض مرض السكري؟ اذكر خمسة منها واشرح كلا منها.", False),
-    ("Explain to a patient what pneumonia is and how it is treated.", False),
-    ("اشرح لمريض ما هو الالتهاب الرئوي وكيف يعالج.", False),
+HERE = Path(__file__).parent
+IN_PROCESS = (
+    "engine_8_at_once",
+    "assistant_one_by_one",
+    "transformers_one_by_one",
+    "transformers_padded_batch",
 )
+PEER = "transformers_serve"
 
 
-def turned(image: Any, quarters: int) -> Any:
-    """Another picture for each chat, so that no side gains by having seen it."""
-    import numpy as np
+class Side:
+    """A contender that runs in a process of its own and takes commands on its input."""
 
-    pixels = np.ascontiguousarray(np.rot90(image.pixels, quarters))
-    return replace(image, pixels=pixels, sha256=f"{quarters}{image.sha256}")
+    def __init__(self, name: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "serve_nano_sides.py"), name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        )  # fmt: skip
+        assert self._answer()["ready"]
+
+    def run(self, **command: Any) -> dict[str, Any]:
+        """One command and its answer."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.wait()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
 
 
-class Sides:
-    """The three ways of answering, over one set of weights."""
+class Peer:
+    """``transformers serve``, asked over HTTP by this process."""
 
-    def __init__(self, tokens: int) -> None:
-        from pydicom.data import get_testdata_file
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        self.folder, self.base = folder, f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "serve_nano_peer.py"), str(folder), str(port)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.pictures = pictures()
+        self._await_ready()
 
-        import bimedix2
+    def run(self, *, chats: int, tokens: int) -> dict[str, Any]:
+        """All chats at once."""
+        started, busy = time.monotonic(), self.cpu()
+        answers = asyncio.run(self._all(chats, tokens))
+        return {
+            "first": [first for first, _ in answers],
+            "texts": [text for _, text in answers],
+            "wall": time.monotonic() - started,
+            "cpu": self.cpu() - busy,
+            "peak_mb": self.peak_mb(),
+        }
 
-        self.assistant = bimedix2.load("nano")
-        # No side may end early: transformers' `min_new_tokens` does the same.
-        self.assistant.end_ids = ()
-        (image,) = self.assistant.decode_images([str(get_testdata_file("CT_small.dcm", download=False))])
-        self.images = [turned(image, quarters) for quarters in range(4)]
-        self.ask(len(QUESTIONS), tokens)
+    def cancel(self) -> list[float]:
+        """Seconds from closing the connection of a lone answer until the process is idle (10 ms ticks)."""
+        return [asyncio.run(self._cancel()) for _ in range(5)]
 
-    def ask(self, count: int, tokens: int) -> None:
-        """Choose the first ``count`` questions, and the length of each answer."""
-        from bimedix2.inference import GenerationConfig, user_turn
-        from bimedix2.serve.engines.protocol import Job
+    def close(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.wait()
 
-        self.tokens, self.jobs = tokens, []
-        for number, (question, shown) in enumerate(QUESTIONS[:count]):
-            turn, language = user_turn(question, int(shown), "auto")
-            images = (self.images[number],) if shown else ()
-            config = GenerationConfig(max_new_tokens=tokens)
-            self.jobs.append(
-                Job(request_id=str(number), turns=(turn,), images=images, language=language, config=config)
-            )
+    def cpu(self) -> float:
+        """Processor seconds of the server up to now."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    async def make_engine(self) -> Any:
-        """The engine around the same weights."""
-        from bimedix2.serve.engines.local import LocalEngine
-        from bimedix2.serve.settings import ServeSettings
+    def peak_mb(self) -> int:
+        """Largest resident size of the server up to now."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return round(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
 
-        engine = LocalEngine(ServeSettings(data=Path("unused")), lambda: self.assistant.bundle)
-        await engine.start()
-        engine._model.ends = ()  # type: ignore[union-attr, assignment]
-        return engine
+    def _await_ready(self) -> None:
+        import httpx
 
-    async def ours(self, engine: Any) -> tuple[list[float], list[str]]:
-        """All jobs at once; time to the first text and the text of each."""
-        from bimedix2.inference.prompt import ImageEncoder
+        for _ in range(600):
+            try:
+                httpx.get(self.base + "/health")
+                return
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise TimeoutError("transformers serve did not start")
 
-        engine._model.encoder = ImageEncoder(self.assistant.bundle)
-        engine._scheduler.batch.prefixes.clear()
+    def _body(self, number: int, tokens: int) -> dict[str, Any]:
+        question, shown = QUESTIONS[number]
+        parts: list[dict[str, Any]] = [{"type": "text", "text": question}]
+        if shown:
+            parts.insert(0, {"type": "image_url", "image_url": {"url": self.pictures[number]}})
+        settings = {"max_new_tokens": tokens, "min_new_tokens": tokens, "do_sample": False}
+        return {
+            "model": str(self.folder),
+            "stream": True,
+            "generation_config": json.dumps(settings),
+            "messages": [{"role": "user", "content": parts}],
+        }
+
+    async def _all(self, chats: int, tokens: int) -> list[tuple[float, str]]:
+        import httpx
+
         started = time.monotonic()
 
-        async def one(job: Any) -> tuple[float, str]:
+        async def one(number: int) -> tuple[float, str]:
             first, text = 0.0, ""
-            async for piece in engine.generate(job):
-                if piece.text and not first:
-                    first = time.monotonic() - started
-                text += piece.text
+            async with client.stream("POST", "/v1/chat/completions", json=self._body(number, tokens)) as reply:
+                reply.raise_for_status()
+                async for piece in _contents(reply):
+                    first = first or time.monotonic() - started
+                    text += piece
             return first, text
 
-        answers = await asyncio.gather(*(one(job) for job in self.jobs))
-        return [first for first, _ in answers], [text for _, text in answers]
+        async with httpx.AsyncClient(base_url=self.base, timeout=900) as client:
+            return await asyncio.gather(*(one(number) for number in range(chats)))
 
-    def alone(self) -> tuple[list[float], list[str]]:
-        """Our Assistant, one job after the other, all of which arrived at the start."""
-        from bimedix2.inference.memory import PromptMemory
-        from bimedix2.inference.prompt import ImageEncoder
+    async def _cancel(self) -> float:
+        import httpx
 
-        self.assistant.encoder = ImageEncoder(self.assistant.bundle)
-        self.assistant.memory = PromptMemory(self.assistant.encoder)
-        started, firsts, texts = time.monotonic(), [], []
-        for job in self.jobs:
-            first, text = 0.0, ""
-            for piece in self.assistant.stream_turns(job.turns, job.images, job.language, job.config):
-                first = first or time.monotonic() - started
-                text += piece
-            firsts.append(first)
-            texts.append(text)
-        return firsts, texts
+        async with httpx.AsyncClient(base_url=self.base, timeout=900) as client:
+            async with client.stream("POST", "/v1/chat/completions", json=self._body(4, 2000)) as reply:
+                pieces = _contents(reply)  # held: without it the connection is closed at once
+                await anext(pieces)
+                await asyncio.sleep(0.3)
+                started = last = time.monotonic()
+                busy = self.cpu()
+            # Busy until a second passes without a tick; the last tick is when it stopped.
+            while time.monotonic() - last < 1:
+                await asyncio.sleep(0.005)
+                if (now := self.cpu()) > busy:
+                    busy, last = now, time.monotonic()
+            return last - started
 
-    def plain(self, batch: int) -> tuple[list[float], list[str]]:
-        """transformers ``generate`` on ``batch`` prompts at a time, padded on the left."""
-        import torch
 
-        bundle = self.assistant.bundle
-        started, firsts, texts = time.monotonic(), [], []
+async def _contents(reply: Any) -> Any:
+    async for line in reply.aiter_lines():
+        if line.startswith("data: {"):
+            for choice in json.loads(line[6:]).get("choices", ()):
+                if text := choice["delta"].get("content"):
+                    yield text
 
-        class Watch:
-            def __init__(self) -> None:
-                self.first = 0.0
 
-            def put(self, _tokens: Any) -> None:
-                self.calls = getattr(self, "calls", 0) + 1
-                if self.calls == 2:  # the first call brings the prompt
-                    self.first = time.monotonic() - started
+def pictures() -> list[str]:
+    """The four pictures as PNG in data addresses."""
+    from PIL import Image
+    from pydicom.data import get_testdata_file
 
-            def end(self) -> None:
-                pass
+    from bimedix2.images import ImageDecoder
 
-        for start in range(0, len(self.jobs), batch):
-            jobs = self.jobs[start : start + batch]
-            ids = [self.assistant._encode(job.turns, job.config)[0] for job in jobs]
-            longest = max(map(len, ids))
-            padded = torch.tensor([[0] * (longest - len(row)) + row for row in ids])
-            mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in ids])
-            images = [image for job in jobs for image in job.images]
-            pixels = [torch.from_numpy(bundle.image_policy.preprocess(image.pixels)) for image in images]
-            more = {"pixel_values": torch.stack(pixels).to(bundle.dtype)} if pixels else {}
-            watch = Watch() if batch == 1 else None
-            out = bundle.model.generate(
-                input_ids=padded, attention_mask=mask, min_new_tokens=self.tokens, max_new_tokens=self.tokens,
-                do_sample=False, streamer=watch, **more,
-            )  # fmt: skip
-            texts += [bundle.tokenizer.decode(row[longest:], skip_special_tokens=True) for row in out]
-            firsts += [watch.first if watch else time.monotonic() - started] * len(jobs)
-        return firsts, texts
+    image = ImageDecoder().decode(str(get_testdata_file("CT_small.dcm", download=False)))
+    found = []
+    for quarters in range(4):
+        png = BytesIO()
+        Image.fromarray(turned(image, quarters).pixels).save(png, "PNG")
+        found.append("data:image/png;base64," + base64.b64encode(png.getvalue()).decode())
+    return found
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -164,111 +204,68 @@ def percentile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, max(0, round(part * len(ordered) + 0.5) - 1))]
 
 
-async def cancel_latency(engine: Any, jobs: list[Any]) -> list[float]:
-    """Seconds from giving up one of eight running answers until its place is free."""
-    taken = []
-    for _ in range(5):
-        streams = [engine.generate(job) for job in jobs]
-        tasks = [asyncio.ensure_future(_drain(stream)) for stream in streams[1:]]
-        await anext(streams[0])
-        while engine.state().running < len(jobs):
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(0.3)
-        started = time.monotonic()
-        await streams[0].aclose()
-        while engine.state().running == len(jobs):
-            await asyncio.sleep(0.0005)
-        taken.append(time.monotonic() - started)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        while engine.state().running:
-            await asyncio.sleep(0.005)
-    return taken
-
-
-async def _drain(stream: Any) -> None:
-    async for _ in stream:
-        pass
-
-
-async def measure(options: argparse.Namespace) -> dict[str, Any]:
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Interleaved rounds, then cancelling and the second question about a known image."""
-    sides = Sides(options.tokens)
-    engine = await sides.make_engine()
-    ways: dict[str, Callable[[], Any]] = {
-        "engine_8_at_once": lambda: sides.ours(engine),
-        "assistant_one_by_one": lambda: asyncio.to_thread(sides.alone),
-        "transformers_one_by_one": lambda: asyncio.to_thread(sides.plain, 1),
-        "transformers_padded_batch": lambda: asyncio.to_thread(sides.plain, len(QUESTIONS)),
-    }
-    wall: dict[str, list[float]] = {name: [] for name in ways}
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    firsts: dict[str, list[float]] = {name: [] for name in ways}
-    texts: dict[str, list[str]] = {}
-    for number in range(options.rounds + 1):
-        # Round 0 warms up every side with two short answers.
-        sides.ask(*((len(QUESTIONS), options.tokens) if number else (2, 3)))
-        for name, way in ways.items():
-            started, busy = time.monotonic(), time.process_time()
-            first, texts[name] = await way()
-            if number:
-                wall[name].append(time.monotonic() - started)
-                spent[name].append(time.process_time() - busy)
-                firsts[name] += first
-            print(number, name, round(time.monotonic() - started, 1), flush=True)
-    total = options.tokens * len(QUESTIONS)
+    export(folder)
+    sides: dict[str, Any] = {name: Side(name) for name in IN_PROCESS} | {PEER: Peer(folder)}
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in sides}
+    try:
+        for number in range(options.rounds + 1):
+            for name, side in sides.items():
+                # Round 0 warms up every side with two short answers.
+                chats, tokens = (len(QUESTIONS), options.tokens) if number else (2, 3)
+                run = side.run(chats=chats, tokens=tokens)
+                print(number, name, f"wall {run['wall']:.1f} s, cpu {run['cpu']:.1f} s", flush=True)
+                if number:
+                    runs[name].append(run)
+        more = sides[IN_PROCESS[0]].run(chats=len(QUESTIONS), tokens=options.tokens, extra=True)
+        cancelled = {IN_PROCESS[0]: more["cancel_s"], PEER: sides[PEER].cancel()}
+    finally:
+        for side in sides.values():
+            side.close()
     result: dict[str, Any] = {"machine": machine(), "rounds": options.rounds, "tokens_each": options.tokens}
-    for name in ways:
-        seconds, busy = statistics.median(wall[name]), statistics.median(spent[name])
-        result[name] = {
-            "wall_s": round(seconds, 2),
-            "cpu_s": round(busy, 2),
-            "tokens_per_s": round(total / seconds, 1),
-            "tokens_per_cpu_s": round(total / busy, 1),
-            "first_text_p50_s": round(percentile(firsts[name], 0.5), 2),
-            "first_text_p95_s": round(percentile(firsts[name], 0.95), 2),
-        }
-    engine_cpu = statistics.median(spent["engine_8_at_once"])
-    result["cpu_times_engine"] = {name: round(statistics.median(spent[name]) / engine_cpu, 2) for name in ways}
-    result["same_text_as_engine"] = {
-        name: sum(own == other for own, other in zip(texts["engine_8_at_once"], texts[name], strict=True))
-        for name in ways
+    result["sides"] = {name: summary(own, options.tokens) for name, own in runs.items()}
+    base = result["sides"][IN_PROCESS[0]]["cpu_s"]
+    texts = runs[IN_PROCESS[0]][-1]["texts"]
+    for name, own in result["sides"].items():
+        own["cpu_times_engine"] = round(own["cpu_s"] / base, 2)
+        pairs = zip(texts, runs[name][-1]["texts"], strict=True)
+        own["same_text_as_engine"] = sum(one.strip() == other.strip() for one, other in pairs)
+    result["cancel_s"] = {
+        name: {"p50": round(percentile(values, 0.5), 3), "max": round(max(values), 3)}
+        for name, values in cancelled.items()
     }
-    cancelled = await cancel_latency(engine, sides.jobs)
-    result["cancel_s"] = {"p50": round(percentile(cancelled, 0.5), 3), "max": round(max(cancelled), 3)}
-    result["second_question"] = await second_question(engine, sides.jobs[0])
-    result["peak_memory_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    await engine.close()
+    result["second_question"] = more["second_question"]
     return result
 
 
-async def second_question(engine: Any, job: Any) -> dict[str, Any]:
-    """First text of the same image asked about first and again, in seconds."""
-    from bimedix2.inference.prompt import ImageEncoder
-
-    engine._model.encoder = ImageEncoder(engine._model.bundle)
-    engine._scheduler.batch.prefixes.clear()
-    found: dict[str, Any] = {}
-    for name in ("first_text_new_image_s", "first_text_known_image_s"):
-        started, first = time.monotonic(), 0.0
-        async for piece in engine.generate(job):
-            if piece.text and not first:
-                first = time.monotonic() - started
-            if piece.usage:
-                found["reused_tokens"], found["prompt_tokens"] = piece.usage.reused, piece.usage.prompt_tokens
-        found[name] = round(first, 3)
-    return found
+def summary(runs: list[dict[str, Any]], tokens: int) -> dict[str, Any]:
+    """Medians over the rounds of one side."""
+    seconds = statistics.median(run["wall"] for run in runs)
+    busy = statistics.median(run["cpu"] for run in runs)
+    total, firsts = tokens * len(QUESTIONS), [first for run in runs for first in run["first"]]
+    return {
+        "wall_s": round(seconds, 2),
+        "cpu_s": round(busy, 2),
+        "tokens_per_s": round(total / seconds, 1),
+        "tokens_per_cpu_s": round(total / busy, 1),
+        "first_text_p50_s": round(percentile(firsts, 0.5), 2),
+        "first_text_p95_s": round(percentile(firsts, 0.95), 2),
+        "peak_mb": max(run["peak_mb"] for run in runs),
+        "wall_s_each": [round(run["wall"], 2) for run in runs],
+        "cpu_s_each": [round(run["cpu"], 2) for run in runs],
+    }
 
 
 def main() -> None:
     """Measure and write JSON and Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    result = asyncio.run(measure(options))
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(options, Path(folder) / "nano")
     print(json.dumps(result, indent=2))
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
 """Fit the two models of ``evidence.py`` (negation) for ``translation_lexicon.py``.
 
 The word lists of ``negation.yaml`` were written by reading the tuning half, so on it they look better than they are. To
-fit and to choose the threshold, every document is looked at with lists that lack the entries which, in the tuning half,
-occur in that document alone: about what the checks meet in a new document.
+fit and to choose the threshold (``translation_thresholds.py``), every document is looked at with lists that lack the
+entries which, in the tuning half, occur in that document alone: about what the checks meet in a new document.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 import random
 import re
 from collections import defaultdict
@@ -18,28 +19,30 @@ import numpy as np
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from bimedix2.data.check import Context, UseScorer, evidence, negation
+from bimedix2.data.check import Context, UseScorer, evidence, negation, polarity
 from bimedix2.data.check.fold import fold
 from bimedix2.data.check.word_lists import arabic_words, english_words, load_words
 from translation_errors import Pair, negation_dropped
 from translation_sets import Row, in_document
 
-# Share of clean TICO-19 pairs that may raise an alarm, with the entries of each document taken away.
-ALARMS = {"negation": 0.022, "negation_words": 0.028}
 _HEARD = frozenset(("whole", "whole_long", "beside", "beside_level"))
 _LISTS = (("english", ("idioms", "weak", "firm", "not_prefixed", "not_suffixed")), ("arabic", ("idioms", "weak")))
 
 
 class Case(NamedTuple):
-    """A pair, clean or with an error, and its doubts; ``fault`` is empty for a clean one."""
+    """A pair, clean or with an error, and its doubts; ``fault`` is empty for a clean one.
 
-    id: str
+    ``flipped`` tells that the second part of the check, words that became their opposites, fails.
+    """
+
+    pair: Pair
     fold: int
     fault: str
     direction: str
     long: bool
     doubts: list[dict[str, float]]
     new: list[bool]
+    flipped: bool
 
 
 def _document(row: Row) -> str:
@@ -97,7 +100,8 @@ def _case(pair: Pair, origin: tuple[int, str], scorer: UseScorer, clean: set[tup
     direction = "en->ar" if pair.arabic_target else "ar->en"
     heard = [doubt.features | evidence.listen(doubt, scorer) for doubt in found]
     new = [(doubt.english, doubt.word) not in clean for doubt in found]
-    return Case(pair.id, origin[0], origin[1], direction, in_document(pair.id), heard, new)
+    flipped = bool(polarity.check_polarity(pair.source, pair.translation, context))
+    return Case(pair, origin[0], origin[1], direction, in_document(pair.id), heard, new, flipped)
 
 
 def cases(rows: list[Row], fold_number: int, scorer: UseScorer, lists: list[Row]) -> list[Case]:
@@ -129,8 +133,8 @@ def cases(rows: list[Row], fold_number: int, scorer: UseScorer, lists: list[Row]
     return out
 
 
-def fit(found: list[Case], model: str) -> dict[str, float]:
-    """Weights by name, ``bias`` and ``threshold`` in logarithms of odds; prints the trade-off in unseen folds."""
+def fit(found: list[Case], model: str) -> tuple[dict[str, float], list[dict[str, float]]]:
+    """Weights by name with ``bias``, and for each case its worst odds out of fold by language of the negating word."""
     table = [
         (
             at,
@@ -151,23 +155,11 @@ def fit(found: list[Case], model: str) -> dict[str, float]:
         at = (folds != one) & sure
         part = LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000).fit(x[at], y[at])
         told[folds == one] = part.decision_function(x[folds == one])
-    worst: dict[int, float] = {}
+    worst: list[dict[str, float]] = [{} for _ in found]
     for row, odds in zip(table, told, strict=True):
-        worst[row[0]] = max(worst.get(row[0], -99.0), float(odds))
-    clean = [worst.get(at, -99.0) for at, case in enumerate(found) if not case.fault and case.long]
-    for share in (0.03, 0.025, 0.021, 0.018, 0.015, 0.012, 0.01):
-        print("  ", model, share, _caught(found, worst, float(np.quantile(clean, 1 - share))))
-    limit = float(np.quantile(clean, 1 - ALARMS[model]))
+        language = "en" if any(name.startswith("english_") for name in row[3]) else "ar"
+        worst[row[0]][language] = max(worst[row[0]].get(language, -math.inf), float(odds))
     final = LogisticRegression(C=0.3, class_weight="balanced", max_iter=5000).fit(x[sure], y[sure])
     weights = zip(vectors.get_feature_names_out(), final.coef_[0], strict=True)
     rounded = {str(name): round(float(weight), 4) for name, weight in weights}
-    return {**rounded, "bias": round(float(final.intercept_[0]), 4), "threshold": round(limit, 4)}
-
-
-def _caught(found: list[Case], worst: dict[int, float], limit: float) -> dict[str, float]:
-    """Shares of pairs over a limit by error, direction and set."""
-    over: dict[str, list[bool]] = defaultdict(list)
-    for at, case in enumerate(found):
-        name = f"{'TICO' if case.long else 'VQA'} {case.fault or 'clean'}{' ' + case.direction if case.fault else ''}"
-        over[name].append(worst.get(at, -99.0) > limit)
-    return {name: round(float(np.mean(hits)), 4) for name, hits in over.items()}
+    return {**rounded, "bias": round(float(final.intercept_[0]), 4)}, worst

@@ -129,6 +129,14 @@ def test_repetition(source: str, translation: str, fails: bool) -> None:
     assert bool(check_repetition(source, translation, FORTH)) == fails
 
 
+def test_english_articles_do_not_make_a_phrase_long() -> None:
+    arabic = "هل كثافات الأنسجة الرخوة في النقير الأيسر مساوية لتلك التي في الأيمن؟"
+    english = "Are {0} left hilum equal to {0} right hilum?".format("the soft tissue densities in the")
+    assert check_repetition(arabic, english, BACK) == []
+    longer = english.replace("right hilum", "left hilum")
+    assert check_repetition(arabic, longer, BACK) != []
+
+
 def test_length_has_wider_limits_for_short_strings() -> None:
     assert check_length("CVA", "حادث وعائي دماغي", FORTH) == []
     assert check_length("Is there a fracture?", "هل يوجد كسر؟", FORTH) == []

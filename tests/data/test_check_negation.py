@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from bimedix2.data.check import Context
-from bimedix2.data.check.evidence import listen, without
+from bimedix2.data.check.evidence import listen, odds, without
 from bimedix2.data.check.laterality import check_laterality
 from bimedix2.data.check.negation import check_negation, doubts
 from bimedix2.data.check.polarity import check_polarity
@@ -45,6 +45,10 @@ BAD = [
     ("He should not be given aspirin.", "يجب أن يعطى الأسبرين."),
 ]
 
+ADDED = "Pleural effusion is present."  # Arabic is the side that denies
+# Read from Arabic, these add a "not" or "un-", which needs more evidence than their words give: see the guide.
+ADDED_UNHEARD = {"The mass is unresectable.", "Avoid alcohol and do not smoke.", "He should not be given aspirin."}
+
 
 def both_ways(check, english: str, arabic: str, **options: bool) -> list[bool]:
     forth, back = Context("en", **options), Context("ar", **options)
@@ -57,8 +61,15 @@ def test_kept_negation_passes(english: str, arabic: str) -> None:
     assert both_ways(check_polarity, english, arabic) == [False, False]
 
 
+# Lost by the translation where it should be kept: the source is the side that denies.
 @pytest.mark.parametrize(("english", "arabic"), BAD)
-def test_lost_or_added_negation_fails(english: str, arabic: str) -> None:
+def test_lost_negation_fails(english: str, arabic: str) -> None:
+    into_arabic, into_english = both_ways(check_negation, english, arabic)
+    assert into_english if english == ADDED else into_arabic
+
+
+@pytest.mark.parametrize(("english", "arabic"), [pair for pair in BAD if pair[0] not in ADDED_UNHEARD])
+def test_added_negation_fails(english: str, arabic: str) -> None:
     assert both_ways(check_negation, english, arabic) == [True, True]
 
 
@@ -83,6 +94,13 @@ def test_an_encoder_that_hears_the_negation_elsewhere_takes_the_alarm_back() -> 
     kept = "They offer worship every week."
     assert listen(doubt, _Encoder())["whole"] < 0
     assert listen(doubts(kept, arabic, Context("en"))[0], _Encoder())["whole"] > 0
+
+
+@pytest.mark.parametrize("model", ["negation", "negation_words"])
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_lost_negation_needs_no_more_evidence_than_an_added_one(model: str, language: str) -> None:
+    known = doubts("There is no mass.", "توجد كتلة.", Context("en"))[0].features
+    assert odds(known, model, f"lost_{language}") >= odds(known, model, f"added_{language}")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +142,26 @@ def test_the_negating_word_is_marked() -> None:
 def test_a_word_must_not_become_its_opposite(english: str, right: str, wrong: str) -> None:
     assert both_ways(check_polarity, english, right) == [False, False]
     assert both_ways(check_polarity, english, wrong) == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("english", "arabic"),
+    [
+        ("It fell more than 10% this week.", "سجل انخفاضا بأكثر من 10% هذا الأسبوع."),
+        ("The rate is higher than the reported one.", "المعدل أعلى من المبلغ عنه، وهناك نقص."),
+        ("Only few such cases exist.", "لا توجد سوى حالات قليلة كهذه."),
+        ("The total number of tests was unknown.", "لم يكن إجمالي عدد الاختبارات معروفا."),
+    ],
+)
+def test_a_word_with_other_uses_is_no_opposite(english: str, arabic: str) -> None:
+    assert both_ways(check_polarity, english, arabic) == [False, False]
+
+
+def test_above_is_no_increase_where_a_decrease_is_lost() -> None:
+    """أعلى renders "higher" and "upper" alike: it excuses, but does not accuse."""
+    assert (
+        both_ways(check_polarity, "decreased density in the upper zone", "قلة الكثافة في المنطقة الأعلى") == [False] * 2
+    )
 
 
 SIDES_GOOD = [

@@ -109,7 +109,7 @@ def test_what_was_made_from_a_duplicate_goes_with_it(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_likeness_does_not_chain() -> None:
+def test_likeness_does_not_chain(tmp_path: Path) -> None:
     """b is like a, and c is like b but not like a: b goes, c stays."""
     signs = np.zeros((3, 128), np.uint8)
     signs[1:, :20] = 1
@@ -117,7 +117,8 @@ def test_likeness_does_not_chain() -> None:
     rows = np.zeros(3, dedup_module._ROW)
     rows["near"] = True
     gone: dict[int, dedup_module.Dropped] = {}
-    dedup_module._add_near(rows, signs, 0.8, gone)
+    signs.tofile(tmp_path / "signatures")
+    dedup_module._add_near(rows, tmp_path / "signatures", 0.8, gone)
     assert {place: why.first for place, why in gone.items()} == {1: 0}
 
 

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -235,3 +236,46 @@ def test_any_mix(rows, targets, seed, limit, random) -> None:  # type: ignore[no
         cut = random.randrange(1, len(records))
         again = mixed(folder, records[:cut], records[cut:], out="again.jsonl", **options)
         assert again.out.read_bytes() == report.out.read_bytes()
+
+
+def test_shares_that_whole_pairs_do_not_allow_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:  # a pair is half Arabic, whichever is chosen
+        mixed(tmp_path, pairs(6), targets={"ar/*/*": 0.25}, pairs_together=True)
+    assert caught.value.code == "infeasible"
+    assert "--pairs-together" in caught.value.message
+    assert "--pairs-together" in caught.value.message_ar
+    assert mixed(tmp_path, pairs(6), targets={"ar/*/*": 0.25}).records == 8
+
+
+def test_conflicts_found_a_range_of_keys_at_a_time_are_those_of_one_sort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a plain loop over groups, with ranges of a few keys."""
+    rng = np.random.default_rng(3)
+    records = [
+        made(
+            f"r{n}", EN, pair_id=f"p{rng.integers(60)}" if rng.random() < 0.7 else None,
+            parent=f"r{rng.integers(200)}" if rng.random() < 0.3 else None,
+            split="dev" if rng.random() < 0.1 else "train",
+            images=[f"{rng.integers(90)}.png"] if rng.random() < 0.6 else [],
+        )
+        for n in range(200)
+    ]  # fmt: skip
+    groups: dict[tuple[str, str], set[str]] = {}
+    names = {record.id: record for record in records}
+    for one in records:
+        keys = [("pair_id", one.pair_id), ("image", one.images[0].path if one.images else None)]
+        for kind, key in keys:
+            if key:
+                groups.setdefault((kind, key), set()).add(one.split)
+        if one.parent in names:
+            groups.setdefault(("parent", one.parent), {names[one.parent].split}).add(one.split)
+        elif one.parent:
+            groups.setdefault(("parent", one.parent), set()).add(one.split)
+    wanted = Counter(kind for (kind, _), splits in groups.items() if len(splits) > 1)
+    for part in (1 << 18, 7):
+        monkeypatch.setattr("bimedix2.data.mix.checks._PART", part)
+        with pytest.raises(DataError):
+            mixed(tmp_path, records)
+        lines = (tmp_path / "mix.conflicts.jsonl").read_bytes().splitlines()
+        assert Counter(str(msgspec.json.decode(line)["kind"]) for line in lines) == wanted

@@ -59,7 +59,7 @@ class Running:
 def running(folder: Path, engine: Engine, **settings: Any) -> Iterator[Running]:
     limits = settings.pop("limits", Limits())
     given = ServeSettings(data=folder, engine="echo", limits=limits, **settings)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", settings.get("port", 0)))
     app = create_app(given, engine)
     server = uvicorn.Server(server_config(app))
     loops: list[asyncio.AbstractEventLoop] = []

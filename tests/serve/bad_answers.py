@@ -110,6 +110,17 @@ def _error(answer: httpx.Response, status: int) -> dict[str, Any]:
     return error
 
 
+def head_of(server: Whole, address: str, *lines: str, method: str = "POST", key: str | None = None) -> bytes:
+    """Request line and headers, as they go over the wire."""
+    fixed = (
+        f"{method} {address} HTTP/1.1",
+        f"Host: 127.0.0.1:{server.server.port}",
+        f"Authorization: Bearer {key or server.admin}",
+        "Content-Type: application/json",
+    )
+    return "\r\n".join((*fixed, *lines, "", "")).encode()
+
+
 def raw(port: int, request: bytes, seconds: float = 10.0) -> tuple[int, bytes]:
     """(status, everything that came back) of bytes that no client library would send; 0 where nothing came."""
     with socket.create_connection(("127.0.0.1", port), seconds) as connection:

@@ -86,8 +86,18 @@ def size(browser: chromium.Browser, width: int, height: int = 800) -> None:
     )
 
 
-def dicom_file(path: Path) -> Path:
-    """A CT slice: a ramp of -200 to 311 in 64 rows."""
+def drag(browser: chromium.Browser, start: tuple[float, float], way: tuple[int, int]) -> None:
+    """Press the mouse, move it in four steps and let go; places are CSS pixels."""
+    mouse: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+    browser.call("Input.dispatchMouseEvent", type="mousePressed", x=start[0], y=start[1], **mouse)
+    for part in (0.25, 0.5, 0.75, 1):
+        place = {"x": start[0] + way[0] * part, "y": start[1] + way[1] * part}
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", **place, **mouse)
+    browser.call("Input.dispatchMouseEvent", type="mouseReleased", **place, **mouse)
+
+
+def dicom_file(path: Path, frames: int = 1) -> Path:
+    """A CT slice: a ramp of -200 to 304 in 64 rows; every further frame starts 50 higher."""
     import numpy as np
     from pydicom.dataset import FileDataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -100,6 +110,9 @@ def dicom_file(path: Path) -> Path:
     data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = 64, 64, 1, "MONOCHROME2"
     data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
     data.RescaleSlope, data.RescaleIntercept, data.WindowCenter, data.WindowWidth = "1", "-200", "40", "400"
-    data.PixelData = np.tile(np.arange(0, 512, 8, dtype=np.int16), (64, 1)).tobytes()
+    ramp = np.tile(np.arange(0, 512, 8, dtype=np.int16), (64, 1))
+    data.PixelData = b"".join((ramp + 50 * frame).tobytes() for frame in range(frames))
+    if frames > 1:
+        data.NumberOfFrames = frames
     data.save_as(path, enforce_file_format=True)
     return path

@@ -1,18 +1,15 @@
-"""Rows 1 to 16 and 44 to 47 of the table of bad inputs: requests that are wrong before any picture is looked at."""
+"""Rows 1 to 16 of the table of bad inputs: requests that are wrong before any picture is looked at."""
 
 from __future__ import annotations
 
 import gzip
-import json
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from api_server import CHAT, asked, png, uri
-from bad_answers import LIMITS, MARK, Whole, bearer, named, nobody_connects, raw, whole
+from bad_answers import LIMITS, MARK, Whole, head_of, named, nobody_connects, raw, whole
 
 from bimedix2.images.types import MIB, DecodeLimits
 from bimedix2.serve.engines.echo import EchoEngine
@@ -62,7 +59,9 @@ def test_02_somebody_elses_things_are_not_there(server: Whole) -> None:
         ("DELETE", f"/v1/conversations/{talk}"),
     ):
         body = {"json": {"title": "mine"}} if method == "PUT" else {}
-        named(lambda headers, m=method, a=address, b=body: server.send(m, a, key=server.chat, headers=headers, **b), 404)
+        named(
+            lambda headers, m=method, a=address, b=body: server.send(m, a, key=server.chat, headers=headers, **b), 404
+        )
     named(
         lambda headers: server.send(
             "POST", CHAT, key=server.chat, headers=headers, json={"messages": [user(asked(f"upload:{upload}"))]}
@@ -94,18 +93,8 @@ def test_05_bodies_too_large_endless_or_slow(server: Whole) -> None:
     named(lambda headers: server.send("POST", CHAT, content=large, headers={**headers, **json_type}), 413)
     named(lambda headers: server.upload(bytes(MIB + 1), headers=headers), 413, "upload_too_large")
     for address in (CHAT, "/v1/conversations", "/v1/export/pdf"):
-        status, found = raw(server.server.port, _head(server, address, "Content-Length: 1000") + b'{"messages": ')
+        status, found = raw(server.server.port, head_of(server, address, "Content-Length: 1000") + b'{"messages": ')
         assert status == 408 and b"request_too_slow" in found and b"connection: close" in found.lower(), address
-
-
-def _head(server: Whole, address: str, *lines: str, method: str = "POST", key: str | None = None) -> bytes:
-    fixed = (
-        f"{method} {address} HTTP/1.1",
-        f"Host: 127.0.0.1:{server.server.port}",
-        f"Authorization: Bearer {key or server.admin}",
-        "Content-Type: application/json",
-    )
-    return "\r\n".join((*fixed, *lines, "", "")).encode()
 
 
 def test_06_compressed_bodies(server: Whole) -> None:
@@ -152,7 +141,10 @@ def test_09_too_many_messages_and_too_much_text(server: Whole) -> None:
     named(lambda headers: server.ask("x" * 40_000, headers=headers), 413, "text_too_long")
     named(lambda headers: server.ask("x" * 5 * MIB, headers=headers), 413, "request_too_large")
     long = [{"role": "user", "content": "x" * 1_000_000}]
-    for address, body in (("/v1/conversations", {"messages": long}), ("/v1/export/pdf", {"report": {"text": "x" * 10**6}})):
+    for address, body in (
+        ("/v1/conversations", {"messages": long}),
+        ("/v1/export/pdf", {"report": {"text": "x" * 10**6}}),
+    ):
         answer = server.send("POST", address, json=body)
         assert answer.status_code in (413, 422), (address, answer.status_code)
 
@@ -252,67 +244,7 @@ def test_16_bad_base64(server: Whole, data: str) -> None:
     named(lambda headers: server.ask(asked(f"data:image/png;base64,{data}"), headers=headers), 400, "bad_image_url")
 
 
-def test_44_two_hundred_at_once(tmp_path: Any) -> None:
-    """Those that find no room are told when to come again; those that are let in get their whole answer."""
-    engine = EchoEngine(delay=0.002, places=4, queue=8)
-    with whole(tmp_path, engine, limits=replace(LIMITS, per_key=1000)) as server, ThreadPoolExecutor(200) as pool:
-        found = list(pool.map(lambda _: server.ask("one two three"), range(200)))
-        assert server.server.until(lambda: engine.state().running == engine.state().queued == 0)
-    statuses = {answer.status_code for answer in found}
-    assert statuses == {200, 429}, statuses
-    for answer in found:
-        if answer.status_code == 200:
-            assert answer.json()["choices"][0]["message"]["content"] == "You asked: one two three"
-        else:
-            assert answer.json()["error"]["code"] == "queue_full"
-            assert int(answer.headers["retry-after"]) >= 1
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", CHAT, 405), ("HEAD", CHAT, 405), ("TRACE", CHAT, 405), ("BREW", CHAT, 400), ("PUT", "/v1/data", 405),
-        ("POST", "/health", 405), ("POST", "/v1/models", 405), ("DELETE", "/v1/export/pdf", 405), ("GET", "/nothing", 404),
-        ("GET", f"/v1/{MARK}", 404), ("GET", "//v1/models", 400), ("GET", "/v1/../metrics", 400),
-        ("GET", "/v1/%2e%2e/metrics", 400), ("GET", "/assets/..%2f..%2fapp.py", 400), ("GET", "/v1/uploads/%00", 400),
-        ("GET", "*", 400),
-    ],
-)  # fmt: skip
-def test_46_methods_and_paths(server: Whole, method: str, path: str, status: int) -> None:
-    found, body = raw(server.server.port, _head(server, path, "Connection: close", "Accept-Language: ar", method=method))
-    assert found == status, body[:300]
-    assert MARK.encode() not in body and b"Traceback" not in body
-    if method != "HEAD" and b"x-request-id" in body.lower():
-        assert set(json.loads(body.partition(b"\r\n\r\n")[2])["error"]) == {"message", "type", "param", "code"}
-
-
-def test_46_long_headers(server: Whole) -> None:
-    named(lambda headers: server.send("GET", "/health", headers={**headers, "x-long": "x" * 9000}), 431)
-    found, _ = raw(server.server.port, _head(server, "/health", f"X-Long: {'x' * 200_000}", method="GET"))
-    assert found in (400, 431)
-    assert server.send("GET", "/health").status_code == 200
-
-
-def test_47_websockets_old_cookies_and_forms_of_other_sites(server: Whole) -> None:
-    upgrade = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: eDp4eDp4eDp4eDp4eDp4eA==",
-               "Sec-WebSocket-Version: 13")  # fmt: skip
-    for path in ("/", CHAT, "/v1/models", "/health"):
-        found, _ = raw(server.server.port, _head(server, path, *upgrade, "Connection: close", method="GET"), 2.0)
-        assert found != 101, path
-    stale = {"cookie": f"bimedix2_session={MARK}; __Host-bimedix2_session={MARK}"}
-    named(lambda headers: server.send("GET", "/v1/models", key=None, headers={**headers, **stale}), 401)
-    form = {"content-type": "application/x-www-form-urlencoded", "origin": "http://evil.example", **stale}
-    for address in (CHAT, "/v1/conversations", "/v1/uploads", "/v1/export/pdf"):
-        answer = server.send("POST", address, key=None, content="a=b", headers=form)
-        assert answer.status_code in (401, 403), address
-    for kind in ("text/plain", "application/x-www-form-urlencoded"):
-        answer = server.send("POST", CHAT, content='{"messages": []}', headers={"content-type": kind})
-        assert answer.status_code == 415
-    assert server.send("DELETE", "/v1/data", headers={"origin": "http://evil.example"}).status_code == 403
-
-
-def test_a_wrong_key_takes_as_long_as_none(server: Whole) -> None:
-    """Not a timing test: no key of whatever form is answered by anything but the one 401."""
-    started = time.monotonic()
-    bodies = {server.send("GET", "/v1/models", key=key).text for key in (None, "x", "bmx_" + "B" * 43, server.admin[:-1])}
-    assert len(bodies) == 1 and bearer("x") and time.monotonic() - started < 30
+def test_01_every_wrong_key_gets_the_same_answer(server: Whole) -> None:
+    keys = (None, "x", "bmx_" + "B" * 43, server.admin[:-1])
+    answers = {server.send("GET", "/v1/models", key=key).text for key in keys}
+    assert len(answers) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-WHOLE = ("requests", "pictures", "answers", "states")
+WHOLE = ("requests", "traffic", "pictures", "dicom", "answers", "states")
 """``test_bad_inputs_<name>.py`` go through the whole server over a real connection; ``test_07_…`` is about row 7."""
 
 ROWS: dict[int, tuple[str, tuple[str, ...]]] = {
@@ -18,7 +18,8 @@ ROWS: dict[int, tuple[str, tuple[str, ...]]] = {
     3: ("tokens of a sign-in that are not right", (
         "test_auth_oidc::test_signatures_that_are_not_right", "test_auth_oidc::test_claims_that_are_not_right")),
     4: ("foreign Host or Origin", ("test_auth_origin::test_only_our_own_names",)),
-    5: ("body too large, endless or slow", ("test_api_bad_input::test_a_slow_body_is_408_and_the_connection_is_closed",)),
+    5: ("body too large, endless or slow", (
+        "test_api_bad_input::test_a_slow_body_is_408_and_the_connection_is_closed",)),
     6: ("compressed body", ("test_api_bad_input::test_compressed_bodies_are_refused_unread",)),
     7: ("not strict JSON", ("test_api_bad_input::test_what_is_not_strict_json_is_400",)),
     8: ("messages that make no conversation", ("test_api_bad_input::test_messages_that_make_no_conversation_are_422",)),
@@ -59,7 +60,8 @@ ROWS: dict[int, tuple[str, tuple[str, ...]]] = {
     42: ("emergencies", ("test_safety::test_the_text_comes_first_in_an_answer",)),
     43: ("a hundred clients leave", ("test_api_chat::test_a_client_that_leaves_frees_the_place_at_once",)),
     44: ("two hundred requests at once", ("test_api_chat::test_a_full_queue_is_429_with_a_time_and_waiting_is_told",)),
-    45: ("an upload used twice and deleted in use", ("test_store_rows::test_one_upload_in_two_conversations_and_its_end",)),
+    45: ("an upload used twice and deleted in use", (
+        "test_store_rows::test_one_upload_in_two_conversations_and_its_end",)),
     46: ("wrong methods, paths and headers", ("test_api_bad_input::test_wrong_methods_and_paths",)),
     47: ("old cookies, other sites' forms, WebSockets", ("test_auth_oidc::test_another_site_cannot_use_a_session",)),
     48: ("adapters that are pickled, wrong or do nothing", ("test_adapters::test_what_could_not_work_is_refused",)),
@@ -74,7 +76,9 @@ def functions_of(module: str) -> dict[str, ast.FunctionDef]:
     path = HERE / f"{module}.py"
     assert path.is_file(), f"{path.name} is gone"
     found = ast.parse(path.read_text(encoding="utf-8"))
-    return {node.name: node for node in found.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")}
+    return {
+        node.name: node for node in found.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test")
+    }
 
 
 def is_run(test: ast.FunctionDef) -> bool:

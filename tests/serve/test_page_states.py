@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ import page_browser as pb
 import pytest
 from api_server import png, running
 
+from bimedix2.records.schema import Language
 from bimedix2.serve.auth.keys import KeyStore
 from bimedix2.serve.engines.echo import EchoEngine
-from bimedix2.serve.engines.protocol import EngineState
-from bimedix2.serve.safety.emergency import text_for
+from bimedix2.serve.engines.protocol import Delta, EngineState, Job
+from bimedix2.serve.errors import EngineDownError
+from bimedix2.serve.safety.emergency import Kind, text_for
 from bimedix2.serve.store.database import Database
 
 
@@ -78,19 +80,77 @@ def test_the_place_in_the_queue_is_shown(browser: Any, tmp_path: Path) -> None:
         assert "And mine?" in browser.run("document.querySelector('.answer .text').textContent")
 
 
+class Noting(EchoEngine):
+    """Keeps the jobs that it gets; may refuse them as an engine does that still loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: list[Job] = []
+        self.down = False
+
+    async def generate(self, job: Job) -> AsyncGenerator[Delta]:
+        if self.down:
+            raise EngineDownError("The model is being loaded.", "يجري تحميل النموذج.")
+        self.jobs.append(job)
+        async for piece in super().generate(job):
+            yield piece
+
+
 @pytest.mark.parametrize(
-    ("language", "question"),
-    [("en", "I want to kill myself"), ("ar", "أريد أن أقتل نفسي")],
+    ("language", "kind", "question"),
+    [
+        ("en", "self_harm", "I want to kill myself"),
+        ("ar", "self_harm", "أريد أن أقتل نفسي"),
+        ("en", "emergency", "I have crushing chest pain and my left arm is numb"),
+        ("ar", "emergency", "عندي ألم شديد في الصدر وضيق في التنفس"),
+    ],
 )
-def test_an_emergency_has_its_own_block(browser: Any, tmp_path: Path, language: str, question: str) -> None:
-    with running(tmp_path, EchoEngine()) as server:
+def test_an_emergency_has_its_own_block(
+    browser: Any, tmp_path: Path, language: Language, kind: Kind, question: str
+) -> None:
+    alarm, text = "document.querySelector('.emergency p')?.textContent", "document.querySelector('.answer .text')"
+    fixed = text_for(kind)[language]
+    own = {"en": "You asked: ", "ar": "سألت: "}[language] + question
+    engine = Noting()
+    with running(tmp_path, engine) as server:
+        pb.size(browser, 360, 640)
         pb.enter(browser, server, language)
         pb.ask(browser, question)
         assert browser.run("document.querySelector('.emergency').hidden") is False
-        alarm = browser.run("document.querySelector('.emergency p').textContent")
-        assert len(alarm) > 40
-        assert alarm not in browser.run("document.querySelector('.answer .text').textContent")
-        assert set(text_for("emergency")) == {"en", "ar"}
+        assert (browser.run(alarm), browser.run(f"{text}.textContent")) == (fixed, own)
+        assert browser.run("document.querySelector('.emergency p').dir") == {"en": "ltr", "ar": "rtl"}[language]
+        assert browser.run(
+            "document.querySelector('.emergency').getBoundingClientRect().top >= "
+            "document.getElementById('log').getBoundingClientRect().top"
+        )
+        pb.ask(browser, {"en": "And a cold?", "ar": "وماذا عن الزكام؟"}[language])
+        # The model never sees the fixed text.
+        assert [turn.text for turn in engine.jobs[1].turns][:2] == [question, own]
+        assert browser.run("[...document.querySelectorAll('.emergency')].map((e) => e.hidden)") == [False, True]
+        pb.wait(browser, "document.querySelectorAll('#conversations .entry').length === 1")
+        browser.open(f"{server.url}/")
+        pb.wait(browser, "document.querySelectorAll('#conversations .entry').length === 1")
+        browser.run("document.querySelector('#conversations .entry').click()")
+        pb.wait(browser, "document.querySelectorAll('.answer').length === 2")
+        assert (browser.run(alarm), browser.run(f"{text}.textContent")) == (fixed, own)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_question_to_an_unready_model_can_be_sent_again(browser: Any, tmp_path: Path, language: str) -> None:
+    engine = Noting()
+    engine.down = True
+    with running(tmp_path, engine) as server:
+        pb.enter(browser, server, language)
+        pb.ask(browser, "BI-RADS 4?")
+        said = browser.run("document.querySelector('.answer .note.fault').textContent")
+        assert said == {"en": "The model is being loaded.", "ar": "يجري تحميل النموذج."}[language]
+        assert "BI-RADS 4?" in browser.run("document.querySelector('.user').textContent")
+        engine.down = False
+        browser.run("document.querySelector('.answer .actions button').click()")
+        pb.wait(browser, "document.querySelector('.answer .text')?.textContent.includes('BI-RADS 4?')")
+        pb.wait(browser, "document.getElementById('send').dataset.t === 'send'")
+        assert browser.run("document.querySelectorAll('.message').length") == 2
+        assert len(engine.jobs) == 1
 
 
 def test_faults_come_in_the_language_of_the_page(browser: Any, tmp_path: Path) -> None:
@@ -108,7 +168,7 @@ def test_faults_come_in_the_language_of_the_page(browser: Any, tmp_path: Path) -
         pb.wait(browser, "document.getElementById('fault').textContent.startsWith('اكتب')")
 
 
-def test_several_pictures_and_an_export(browser: Any, tmp_path: Path) -> None:
+def test_several_pictures_in_one_question(browser: Any, tmp_path: Path) -> None:
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     for path in paths:
         path.write_bytes(png())
@@ -118,10 +178,3 @@ def test_several_pictures_and_an_export(browser: Any, tmp_path: Path) -> None:
         pb.ask(browser, "Compare")
         assert "40×30, 40×30" in browser.run("document.querySelector('.answer .text').textContent")
         pb.wait(browser, "document.querySelectorAll('.user img').length === 2")
-        browser.run(
-            "window.made = null; URL.createObjectURL = (b) => { window.made = b; return 'blob:x'; };"
-            "document.getElementById('export-open').click();"
-            "document.querySelector('[data-format=markdown]').click()"
-        )
-        pb.wait(browser, "window.made !== null")
-        assert "Compare" in browser.run("window.made.text()")

@@ -17,12 +17,16 @@ class EngineName(StrEnum):
 
     transformers = "transformers"
     openai = "openai"
+    openvino = "openvino"
     echo = "echo"
 
 
 Engine = Annotated[
     EngineName,
-    typer.Option(help="transformers: in this process; openai: a server such as vLLM; echo: repeats the question."),
+    typer.Option(
+        help="transformers: in this process; openvino: an exported model, one answer at a time; openai: a server such "
+        "as vLLM; echo: repeats the question."
+    ),
 ]
 Model = Annotated[
     str,

@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from bimedix2 import __version__
+from bimedix2.cli._terminal import tell
 from bimedix2.errors import BiMediX2Error
 from bimedix2.serve.api.answer import Desk
 from bimedix2.serve.api.chat import chat_router
@@ -23,7 +24,7 @@ from bimedix2.serve.api.images import ImageSources
 from bimedix2.serve.api.metrics import Metrics, metrics_router
 from bimedix2.serve.api.models import models_router
 from bimedix2.serve.api.schema import ChatRequest
-from bimedix2.serve.api.schemas import components
+from bimedix2.serve.api.schemas import complete, components
 from bimedix2.serve.api.session import session_router
 from bimedix2.serve.api.stream import end
 from bimedix2.serve.api.trail import Trail
@@ -121,6 +122,7 @@ def _describer(app: FastAPI) -> Callable[[], dict[str, Any]]:
         if app.openapi_schema is None:
             found = get_openapi(title=app.title, version=app.version, routes=app.routes)
             found.setdefault("components", {}).setdefault("schemas", {}).update(components(ChatRequest))
+            complete(found, OPEN_PATHS)
             app.openapi_schema = found
         return app.openapi_schema
 
@@ -156,3 +158,5 @@ async def _start(engine: Engine) -> None:
     except Exception as error:  # noqa: BLE001 - its text may name a path
         code = error.code if isinstance(error, BiMediX2Error) else "internal"
         _LOG.error("engine_not_started", extra={"code": code, "error": describe(error)})
+        if isinstance(error, BiMediX2Error):
+            tell(error.message, error.message_ar)  # to the terminal: /health is open to everybody and names no path

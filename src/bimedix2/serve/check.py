@@ -148,7 +148,22 @@ def _engine(settings: ServeSettings) -> Finding:
         return _upstream(settings)
     if settings.engine == "echo":
         return Finding("engine", "note", "echo repeats questions; for tests only", "echo يكرر الأسئلة؛ للتجربة فقط")
+    if settings.engine == "openvino":
+        return _exported(settings)
     return _model(settings.model)
+
+
+def _exported(settings: ServeSettings) -> Finding:
+    from bimedix2.serve.engines.openvino_prompt import OpenVinoPrompts, missing_package, refuse_adapters
+
+    try:
+        refuse_adapters(settings.adapters)
+        OpenVinoPrompts(Path(settings.model))
+        if find_spec("openvino_genai") is None:
+            raise missing_package()
+    except BiMediX2Error as error:
+        return Finding("engine", "fault", str(error), error.message_ar)
+    return Finding("engine", "ok", f"{settings.model}: exported", f"{settings.model}: مصدر")
 
 
 def _upstream(settings: ServeSettings) -> Finding:

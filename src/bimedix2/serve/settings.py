@@ -55,7 +55,7 @@ class ServeSettings:
         host, port: where it listens; anything but loopback needs keys or a sign-in.
         public_hosts: names under which a proxy may reach it; others are refused (DNS rebinding).
         public_url: address that people type, for the sign-in; empty without one.
-        engine: ``transformers``, ``openai`` or ``echo``.
+        engine: ``transformers``, ``openvino``, ``openai`` or ``echo``.
         model: name, folder or hub id; with ``openai`` the upstream's name for it.
         upstream: address of an OpenAI-compatible server, for ``engine="openai"``.
         upstream_key_variable: environment variable that holds the upstream's key.

@@ -30,9 +30,10 @@ class OffsetIndex:
                 keys.append(key_of(self._decoder.decode(line).id))
                 offsets.append(at)
             at += len(line)
-        found = np.array(keys, np.uint64)
-        order = np.argsort(found, kind="stable")
-        self._keys, self._offsets = found[order], np.array(offsets, np.int64)[order]
+        order = np.argsort(np.frombuffer(keys, np.uint64), kind="stable")
+        self._keys = np.frombuffer(keys, np.uint64)[order]
+        del keys
+        self._offsets = np.frombuffer(offsets, np.int64)[order]
 
     def __enter__(self) -> Self:
         return self

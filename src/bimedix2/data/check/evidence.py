@@ -208,7 +208,11 @@ def _models() -> dict[str, dict[str, float]]:
     return weights
 
 
-def odds(found: dict[str, float], model: str) -> float:
-    """Logarithm of the odds of a fault by a model of ``weights.yaml``, 0 where it would raise an alarm."""
+def odds(found: dict[str, float], model: str, limit: str) -> float:
+    """Logarithm of the odds of a fault by a model of ``weights.yaml``, less its ``limit``.
+
+    ``limit`` is ``lost_en`` or ``lost_ar`` for a word of the source, ``added_en`` or ``added_ar`` for one of the
+    translation: good translations often say with "not" what the source says without, so that needs more evidence.
+    """
     weights = _models()[model]
-    return sum(weights.get(name, 0.0) * value for name, value in found.items()) + weights["bias"] - weights["threshold"]
+    return sum(weights.get(name, 0.0) * value for name, value in found.items()) + weights["bias"] - weights[limit]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .fold import fold
 
 _FILE = Path(__file__).parent / "words" / "lexicon.tsv"
-MOST_MISSING = 4  # more missing words say no more
+MOST_MISSING, MOST_KNOWN = 4, 6  # more say no more
 _RARE = 0.3  # weight of the prior beside the weights of rare words
 _PRIOR = 0.75  # share of known words that find their partner in a good pair, counted as one word
 _WORD_EN = re.compile(r"[a-z]+")
@@ -76,12 +76,16 @@ class Covered(NamedTuple):
         weighted: the same, rare words counting more.
         rarest: 1 if the rarest has one, 0 if not, between them where no word is known.
         missing: how many have none, at most ``MOST_MISSING``.
+        known: how many there are, at most ``MOST_KNOWN``.
+        unknown: words of the side that the list lacks, at most ``MOST_MISSING``: nothing speaks against them.
     """
 
     share: float
     weighted: float
     rarest: float
     missing: float
+    known: float
+    unknown: float
 
 
 @lru_cache(maxsize=1)
@@ -108,6 +112,8 @@ def _covered(stems: list[str], table: dict[str, Entry], other: set[str]) -> Cove
         (sum(weight for hit, weight in hits if hit) + _PRIOR * _RARE) / (total + _RARE),
         float(max(hits, key=lambda hit: hit[1])[0]) if hits else _PRIOR,
         min(sum(not hit for hit, _ in hits), MOST_MISSING),
+        min(len(hits), MOST_KNOWN),
+        min(len(stems) - len(hits), MOST_MISSING),
     )
 
 

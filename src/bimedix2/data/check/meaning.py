@@ -15,10 +15,10 @@ from .finding import Context, Finding, Sides, sides
 from .lexicon import Covered, coverage
 from .word_lists import load_words
 
-_SHORT, _MIDDLE = 3, 12  # words of the source up to which ``mismatch`` has models of their own
+_SHORT, _MIDDLE = 3, 9  # words of the source up to which ``mismatch`` has models of their own
 _HALVES_FROM = 4  # words of the source
 # (from English length on, least and most Arabic characters for one English): seen on the tuning halves, widened.
-_LENGTHS = ((60, 0.48, 1.9), (30, 0.36, 2.1), (15, 0.33, 2.4), (8, 0.22, 4.5))
+_LENGTHS = ((60, 0.4, 2.0), (30, 0.36, 2.2), (15, 0.3, 2.5), (8, 0.22, 4.5))
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,11 @@ def measure(
 def mismatch_features(m: Meaning) -> list[float]:
     """Input of the model of ``mismatch``; short strings, where words and encoder err, get their products too."""
     words = [*m.english, *m.arabic, math.log(max(1, m.size)), math.log(max(m.ratio, 0.01))]
-    if m.similarity is None or m.words > _MIDDLE:
-        return words if m.similarity is None else [m.similarity, *words]
+    if m.similarity is None:
+        return words
+    words += [m.english.unknown * m.similarity, m.arabic.unknown * m.similarity]
+    if m.words > _MIDDLE:
+        return [m.similarity, *words]
     cosine, covered = m.similarity, math.sqrt(m.english.share * m.arabic.share)
     missing = m.english.missing * m.arabic.missing
     return [cosine, *words, cosine * covered, cosine**2, covered**2, missing, min(cosine, 0.6)]

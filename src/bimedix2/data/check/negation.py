@@ -241,10 +241,11 @@ def doubts(source: str, translation: str, context: Context) -> list[Doubt]:
 def check_negation(source: str, translation: str, context: Context, similarity: Scorer | None = None) -> list[Finding]:
     """Negations of one side without a counterpart on the other; an encoder makes the evidence better."""
     found = []
+    pair = sides(source, translation, context)
     for doubt in doubts(source, translation, context):
         known = doubt.features if similarity is None else doubt.features | listen(doubt, similarity)
-        if odds(known, "negation_words" if similarity is None else "negation") > 0:
-            pair = sides(source, translation, context)
+        limit = ("lost_" if doubt.english == pair.source_is_english else "added_") + ("en" if doubt.english else "ar")
+        if odds(known, "negation_words" if similarity is None else "negation", limit) > 0:
             found.append((_lost if doubt.english else _added)(pair, doubt.span))
     return found
 

@@ -16,6 +16,7 @@ NAME = "negation"
 class _Word(NamedTuple):
     english: re.Pattern[str]
     arabic: re.Pattern[str]
+    kept: re.Pattern[str]  # Arabic words that render the English ones, those with other meanings too
 
 
 def _arabic(own: list[str], other: list[str]) -> re.Pattern[str]:
@@ -28,23 +29,28 @@ def _arabic(own: list[str], other: list[str]) -> re.Pattern[str]:
     )
 
 
+def _word(own: dict[str, list[str]], other: dict[str, list[str]]) -> _Word:
+    kept = [*own["ar"], *own.get("also", ())]
+    return _Word(re.compile(english_words(own["en"])), _arabic(own["ar"], other["ar"]), _arabic(kept, other["ar"]))
+
+
 @lru_cache(maxsize=1)
 def _opposites() -> list[tuple[_Word, _Word]]:
     rows: list[tuple[_Word, _Word]] = []
     for first, second in load_words("polarity")["opposites"]:
-        rows.append(
-            (
-                _Word(re.compile(english_words(first["en"])), _arabic(first["ar"], second["ar"])),
-                _Word(re.compile(english_words(second["en"])), _arabic(second["ar"], first["ar"])),
-            )
-        )
+        rows.append((_word(first, second), _word(second, first)))
     return rows
 
 
 _DENIED_EN = re.compile(
     r"(?:\b(?:no|not|non|never|neither|nor|without|cannot|hardly|less|almost)\b|n't\b)[^.;,]{0,25}$"
 )
-_DENIED_AR = re.compile(r"(?<!\w)[وفبل]{0,2}(?:لا|لم|لن|ليس|ليست|غير|عدم|دون|بدون)\s[^.؛،]{0,12}$")
+_DENIED_AR = re.compile(
+    r"(?<!\w)[وفبل]{0,2}(?:(?:لا|لم|لن|ليس|ليست|غير|عدم|دون|بدون)\s[^.؛،]{0,12}"
+    r"|(?:لم [يت]كن|لا [يت]عد|ليس|ليست)\s[^.؛،]{0,60})$"
+)
+# "more than 10", "more slowly"; لا توجد سوى, "there are only".
+_OTHER_USE = re.compile(r"(?<=more)(?: than \d| \w+ly\b)|(?: \S+){0,2} (?:سوي|الا)(?!\w)")
 
 
 def _spans(pattern: re.Pattern[str], text: str, denied: re.Pattern[str]) -> list[Span]:
@@ -53,8 +59,9 @@ def _spans(pattern: re.Pattern[str], text: str, denied: re.Pattern[str]) -> list
         m.span()
         for m in pattern.finditer(text)
         if ("own" not in m.groupdict() or m["own"] is not None)
-        and not denied.search(text[max(0, m.start() - 45) : m.start()])
+        and not denied.search(text[max(0, m.start() - 70) : m.start()])
         and not re.match(r" (?:no|not)\b", text[m.end() :])
+        and not _OTHER_USE.match(text, m.end())
     ]
 
 
@@ -62,7 +69,7 @@ def _swapped(pair: Sides, lost: _Word, gained: _Word) -> tuple[list[Span], list[
     """English places of the word that Arabic lost, Arabic places of the opposite that it gained."""
     english, arabic = pair.english.text, pair.arabic.text
     wanted = _spans(lost.english, english, _DENIED_EN)
-    if not wanted or any(True for m in lost.arabic.finditer(arabic) if m["own"]):
+    if not wanted or any(True for m in lost.kept.finditer(arabic) if m["own"]):
         return None
     opposite = _spans(gained.arabic, arabic, _DENIED_AR)
     return (wanted, opposite) if len(opposite) > len(gained.english.findall(english)) else None

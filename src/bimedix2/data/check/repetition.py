@@ -10,7 +10,8 @@ from .fold import fold
 
 NAME = "repetition"
 _WORD = re.compile(r"\w+")
-_LONG = 6  # words; a phrase of so many is hardly said twice without the source doing it
+# Words of a phrase that is hardly said twice without the source doing it; articles are words in English alone.
+_LONG = {"ar": 6, "en": 7}
 
 
 def _loop(text: str) -> tuple[int, int] | None:
@@ -25,9 +26,9 @@ def _loop(text: str) -> tuple[int, int] | None:
     return None
 
 
-def _phrases(text: str) -> Counter[tuple[str, ...]]:
+def _phrases(text: str, long: int) -> Counter[tuple[str, ...]]:
     words = _WORD.findall(text)
-    return Counter(tuple(words[at : at + _LONG]) for at in range(len(words) - _LONG + 1))
+    return Counter(tuple(words[at : at + long]) for at in range(len(words) - long + 1))
 
 
 def check_repetition(source: str, translation: str, context: Context) -> list[Finding]:
@@ -37,7 +38,7 @@ def check_repetition(source: str, translation: str, context: Context) -> list[Fi
     if loop and not _loop(here.text):
         texts = "The same words come again and again.", "الكلمات نفسها تتكرر مرارا."
         return [_finding(texts, there.span(*loop))]
-    repeated = [phrase for phrase, times in _phrases(there.text).items() if times > 1]
+    repeated = [phrase for phrase, times in _phrases(there.text, _LONG[context.target_language]).items() if times > 1]
     shorter = Counter(tuple(words) for words in _triples(here.text))
     if repeated and not any(times > 1 for times in shorter.values()):
         pattern = re.compile(r"\W+".join(map(re.escape, repeated[0])))

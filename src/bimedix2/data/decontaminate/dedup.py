@@ -4,8 +4,7 @@ Records are compared as whole conversations. Two count as near duplicates only i
 exactly: language, images (equal pixels or a re-encoded or resized copy; crops and mirror images are other images),
 short answers, numbers, sides and negations. "Right effusion" and "left effusion" are no duplicates however alike.
 
-Signatures lie in a file on disk and are compared band by band: a million records take some 260 MB, of which 160 are
-pages of that file, which the system can take back.
+Signatures lie in a file on disk, which is read once a band; only keys of the records are held in memory.
 """
 
 from __future__ import annotations
@@ -158,8 +157,7 @@ def _dropped(scratch: Path, count: int, settings: DedupSettings) -> dict[int, Dr
     rows = np.memmap(scratch / "rows", _ROW, "r", shape=(count,))
     gone = {int(row): Dropped(int(first), "exact", 0.0) for row, first in _equal(np.asarray(rows["exact"]))}
     if settings.similarity < 1:
-        signs = np.memmap(scratch / "signatures", np.uint8, "r", shape=(count, NUMBERS))
-        _add_near(rows, signs, settings.similarity, gone)
+        _add_near(rows, scratch / "signatures", settings.similarity, gone)
     _add_children(rows, gone)
     return gone
 
@@ -169,31 +167,39 @@ def _equal(keys: NDArray[Any]) -> Iterator[tuple[int, int]]:
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    first = np.repeat(order[starts], np.diff([*starts, len(keys)]))
+    first = np.repeat(order[starts], np.diff(np.append(starts, len(keys))))
     again = order != first
     yield from zip(order[again].tolist(), first[again].tolist(), strict=True)
 
 
-def _add_near(rows: Any, signs: Any, threshold: float, gone: dict[int, Dropped]) -> None:
+def _add_near(rows: Any, path: Path, threshold: float, gone: dict[int, Dropped]) -> None:
     """A record goes if it is like an earlier one that stays; in order, so that likeness does not chain."""
-    places = np.flatnonzero(np.asarray(rows["near"]) & ~np.isin(np.arange(len(rows)), list(gone)))
+    compared = np.array(rows["near"])
+    compared[list(gone)] = False
+    places = np.flatnonzero(compared)
     context = np.asarray(rows["context"])[places]
+    signs = np.memmap(path, np.uint8, "r", shape=(len(rows), NUMBERS))
     pairs: dict[int, list[tuple[int, float]]] = {}
     size = rows_a_band(threshold)
     for band in range(NUMBERS // size):
-        own = np.concatenate(
-            [
-                band_keys(np.ascontiguousarray(signs[part, band * size : (band + 1) * size]), size)[0]
-                for part in np.array_split(places, max(1, len(places) // 65536))
-            ]
-        )
-        for one, other, alike in _alike_in_band(own ^ context, places, signs, threshold):
+        keys = _keys_of_band(path, places, band * size, size) ^ context
+        for one, other, alike in _alike_in_band(keys, places, signs, threshold):
             pairs.setdefault(one, []).append((other, alike))
     for one in sorted(pairs):
         kept = [(-alike, other) for other, alike in pairs[one] if other not in gone]
         if kept:
             alike, other = min(kept)
             gone[one] = Dropped(other, "near", round(1 + alike, 3))
+
+
+def _keys_of_band(path: Path, places: NDArray[Any], first: int, size: int) -> NDArray[Any]:
+    """(P,) keys of one band of the signatures at these places, read in parts: mapped, the whole file would be held."""
+    found = []
+    for part in np.array_split(places, max(1, len(places) // 65536)):
+        low, high = (int(part[0]), int(part[-1]) + 1) if len(part) else (0, 0)
+        block = np.fromfile(path, np.uint8, (high - low) * NUMBERS, offset=low * NUMBERS).reshape(-1, NUMBERS)
+        found.append(band_keys(np.ascontiguousarray(block[part - low, first : first + size]), size)[0])
+    return np.concatenate(found)
 
 
 def _alike_in_band(
@@ -203,7 +209,7 @@ def _alike_in_band(
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(keys) else np.empty(0, int)
-    sizes = np.diff([*starts, len(keys)])
+    sizes = np.diff(np.append(starts, len(keys)))
     for start, size in zip(starts[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
         members = places[order[start : start + size]]
         own = np.asarray(signs[members])

@@ -88,10 +88,23 @@ def make_plan(facts: Facts, keep: NDArray[np.bool_], settings: MixSettings) -> P
     by_unit = _uses(units, part, settings)
     uses = np.zeros(len(taken), np.int32)
     uses[taken] = by_unit[units.of_record]
+    if not by_unit.any():
+        raise _nothing(settings)
     cell, size = facts.rows["cell"][taken], facts.rows["size"][taken]
     weights = size * part[units.stratum[units.of_record]]
     planned = np.bincount(cell, weights=weights, minlength=len(facts.cells)).astype(np.float64)
     return Plan(uses, taken, patterns, pattern_of, quota, planned, int((units.several & (by_unit > 0)).sum()))
+
+
+def _nothing(settings: MixSettings) -> DataError:
+    """The largest mix with these shares is empty: pairs that stay together may not allow any other share."""
+    together = settings.pairs_together
+    way, way_ar = ("leave --pairs-together out, or ", "احذف --pairs-together أو ") if together else ("", "")
+    return DataError(
+        f"No mix of these records has these shares, not even a small one: {way}choose other shares.",
+        f"لا يوجد خليط من هذه السجلات بهذه الحصص ولو صغيرا: {way_ar}اختر حصصا أخرى.",
+        code="infeasible",
+    )
 
 
 def _units(facts: Facts, taken: NDArray[np.bool_], pattern_of: Places, patterns: int, *, together: bool) -> _Units:

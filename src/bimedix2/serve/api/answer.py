@@ -205,7 +205,7 @@ class Answer:
             "request": self.caller.request_id,
             "counts": counts,
         }
-        return self.desk.trail.write(line)
+        return self.desk.trail.write(line, durable=outcome == "begun")
 
 
 def _uploads(asked: Asked) -> tuple[str, ...]:

@@ -20,6 +20,10 @@ from bimedix2.serve.auth.guard import address_of
 from bimedix2.serve.engines.protocol import Delta, Usage
 
 _CLIENT_LEFT = 499
+_ANSWER: dict[str, Any] = {
+    "description": "An answer in OpenAI's form; with `stream`, its chunks as events.",
+    "content": {"application/json": {"schema": {"type": "object"}}, "text/event-stream": {}},
+}
 
 
 def chat_router(desk: Desk) -> APIRouter:
@@ -30,7 +34,7 @@ def chat_router(desk: Desk) -> APIRouter:
         "/v1/chat/completions",
         response_class=Response,
         openapi_extra=body_of(ChatRequest),
-        responses=error_answers(400, 401, 404, 408, 413, 415, 422, 429, 503, 504),
+        responses={200: _ANSWER, **error_answers(504)},
     )
     async def complete(request: Request) -> Response:
         """Continue a conversation in English or Arabic, about pictures or text."""

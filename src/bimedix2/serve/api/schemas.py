@@ -32,8 +32,10 @@ _WHAT = {
     409: "It does not fit what is there.",
     413: "The request is too large.",
     415: "That kind of content is not accepted.",
+    421: "The server has another name.",
     422: "A value is not allowed.",
     429: "Too many requests.",
+    431: "The headers are too long.",
     503: "Not now.",
     504: "Not ready in time.",
 }
@@ -55,6 +57,35 @@ def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """``responses`` of a route."""
     content = {"application/json": {"schema": {"$ref": _REFERENCE.format(name="Error")}}}
     return {status: {"description": _WHAT[status], "content": content} for status in statuses}
+
+
+_EVERYWHERE = (400, 403, 408, 413, 415, 421, 431, 503)  # the middlewares' own answers, and the disk's
+_BEHIND_GUARD = (401, 429)
+_KEY = {"type": "http", "scheme": "bearer", "description": "A key of `bimedix2 keys create`."}
+
+
+def complete(document: dict[str, Any], open_paths: frozenset[str]) -> None:
+    """Add to an OpenAPI document what FastAPI cannot know: our form of errors, keys, and answers before any route.
+
+    Args:
+        document: changed in place.
+        open_paths: those that need no key.
+    """
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    document["components"]["securitySchemes"] = {"key": _KEY}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            answers = operation["responses"]
+            if path not in open_paths:
+                operation["security"] = [{"key": []}]
+            statuses = {*_EVERYWHERE, *(() if path in open_paths else _BEHIND_GUARD)}
+            if operation.get("parameters") or "requestBody" in operation:
+                answers.pop("422", None)
+                statuses |= {404, 409, 422}
+            for status, answer in error_answers(*sorted(statuses)).items():
+                answers.setdefault(str(status), answer)
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
 
 
 def inline(value: Any, parts: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from bimedix2.errors import ConfigError
 from bimedix2.serve.engines.protocol import Engine
 from bimedix2.serve.settings import ServeSettings
 
-ENGINES = ("transformers", "openai", "echo")
+ENGINES = ("transformers", "openvino", "openai", "echo")
 
 
 def choose_engine(settings: ServeSettings) -> Engine:
@@ -27,6 +27,10 @@ def choose_engine(settings: ServeSettings) -> Engine:
         from bimedix2.serve.engines.local import LocalEngine
 
         return LocalEngine(settings)
+    if settings.engine == "openvino":
+        from bimedix2.serve.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(settings)
     names = ", ".join(ENGINES)
     raise ConfigError(
         f"There is no engine {settings.engine!r}. Choose one of {names}.",

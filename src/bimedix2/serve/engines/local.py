@@ -32,7 +32,7 @@ class LocalEngine:
         settings: model, adapters, places and queue.
         load: makes the bundle; ``None`` loads ``settings.model`` and merges the adapter that ships with it.
         prefix_bytes: bound of the cache of earlier prompts, in bytes.
-        chunk: positions of a prompt that are read between two steps of the others.
+        chunk: positions of a prompt that are read between two steps of the others; ``None`` goes by the model's size.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LocalEngine:
         load: Callable[[], Bundle] | None = None,
         *,
         prefix_bytes: int = 512 * MIB,
-        chunk: int = 256,
+        chunk: int | None = None,
     ) -> None:
         self._settings, self._prefix_bytes, self._chunk = settings, prefix_bytes, chunk
         self._load = load or self._load_named

@@ -72,7 +72,7 @@ class EngineInfo:
 
     Attributes:
         model: name that requests use.
-        engine: ``transformers``, ``openai`` or ``echo``.
+        engine: ``transformers``, ``openvino``, ``openai`` or ``echo``.
         context: longest prompt and answer together, in tokens.
         image_tokens: tokens that one image takes.
         adapters: names that a job may ask for.

@@ -81,7 +81,8 @@ def _read(value: dict[str, Any]) -> ExportRequest:
 def _schema() -> dict[str, Any]:
     """The body for OpenAPI, every part written out in place."""
     top = ExportRequest.model_json_schema()
-    return inline(top, top.pop("$defs"))
+    found: dict[str, Any] = inline(top, top.pop("$defs"))
+    return found
 
 
 def _write(form: Format, found: Export, engine: EngineInfo, body: ExportRequest) -> bytes:

@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from bimedix2.serve.auth.clock import SYSTEM_CLOCK, Clock
 from bimedix2.serve.errors import ServeError
-from bimedix2.serve.store.failures import storage
+from bimedix2.serve.store.failures import StorageError, storage
 
 NAME = "audit.jsonl"
 START = "0" * 64
@@ -114,17 +115,32 @@ class AuditLog:
         Raises:
             StorageError: it is not on the disk; the request must not be answered.
         """
-        entry: dict[str, Any] = {
-            "who": who[:_LONGEST],
-            "action": action[:_LONGEST],
-            "objects": [hashlib.sha256(name.encode()).hexdigest() for name in objects],
-            "outcome": outcome[:_LONGEST],
-            "status": status,
-            "model": model[:_LONGEST],
-            "request": request[:_LONGEST],
-            "counts": counts or {},
-        }
-        self._durable(self._append(entry))
+        entry = _entry(who, action, outcome, objects, status, model, request, counts)
+        self.sync(self._append(entry))
+
+    def append(self, line: Mapping[str, Any]) -> int:
+        """Add a line without waiting for the disk: a power failure may lose it, a crash of the process does not.
+
+        Args:
+            line: arguments of ``record``.
+
+        Returns:
+            Its number, for ``sync``.
+
+        Raises:
+            StorageError: it is not in the log.
+        """
+        return self._append(_entry(**line))
+
+    def sync(self, number: int) -> None:
+        """Wait until the disk has the first ``number`` lines. Raises ``StorageError`` where it does not take them."""
+        with self._sync:
+            if self._synced >= number:
+                return
+            written = self._number
+            with storage():
+                os.fdatasync(self._file)
+            self._synced = written
 
     def check(self) -> None:
         """Raise ``StorageError`` where a line could not be written now, as far as that can be told without one."""
@@ -134,6 +150,11 @@ class AuditLog:
         if free.f_bavail * free.f_frsize < _TAIL:
             with storage():
                 raise OSError
+
+    def flush(self) -> None:
+        """Wait until the disk has every line, as far as it takes them."""
+        with suppress(StorageError):
+            self.sync(self._number)
 
     def close(self) -> None:
         """Close the file."""
@@ -160,22 +181,36 @@ class AuditLog:
                 os.ftruncate(self._file, size)
             raise
 
-    def _durable(self, number: int) -> None:
-        with self._sync:
-            if self._synced >= number:
-                return
-            written = self._number
-            with storage():
-                os.fdatasync(self._file)
-            self._synced = written
-
     def _recover(self, torn: bytes) -> None:
         """Take off a line that a crash cut short, and say so in the chain."""
         with storage():
             os.ftruncate(self._file, os.fstat(self._file).st_size - len(torn))
         digest = hashlib.sha256(torn).hexdigest()
         entry = {"who": "server", "action": "recovered", "objects": [digest], "outcome": "done"}
-        self._durable(self._append({**entry, "counts": {"bytes": len(torn)}}))
+        self.sync(self._append({**entry, "counts": {"bytes": len(torn)}}))
+
+
+def _entry(
+    who: str,
+    action: str,
+    outcome: str,
+    objects: tuple[str, ...] = (),
+    status: int = 0,
+    model: str = "",
+    request: str = "",
+    counts: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """Values of a line; ids as their SHA-256."""
+    return {
+        "who": who[:_LONGEST],
+        "action": action[:_LONGEST],
+        "objects": [hashlib.sha256(name.encode()).hexdigest() for name in objects],
+        "outcome": outcome[:_LONGEST],
+        "status": status,
+        "model": model[:_LONGEST],
+        "request": request[:_LONGEST],
+        "counts": counts or {},
+    }
 
 
 def entries(path: Path) -> Iterator[dict[str, Any]]:

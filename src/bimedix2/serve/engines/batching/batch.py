@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .ticket import Ticket
 
 Failures = list[tuple["Ticket", Exception]]
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -74,35 +76,27 @@ class Batch:
         return done
 
     def read(self) -> Failures:
-        """Read one piece of the oldest prompt; a whole prompt becomes a row."""
+        """Encode one image or read one piece of the oldest prompt; a whole prompt becomes a row."""
         if self._prompt is None and not self._admitted:
             return []
         ticket = self._prompt.ticket if self._prompt else self._admitted[0]
-        try:
-            self._read(ticket)
-        except Exception as error:  # noqa: BLE001 - the job fails, not the engine
-            if not is_out_of_memory(error):
-                return [(ticket, error)]
+        error = _attempt(lambda: self._read(ticket))
+        if error is not None and is_out_of_memory(error):
+            error, self._prompt = None, None
             self._free_memory()
-            try:
-                self._prompt = None
-                self._read(ticket)
-            except Exception as again:  # noqa: BLE001 - the job fails, not the engine
-                return [(ticket, again)]
-        return []
+            error = _attempt(lambda: self._read(ticket))
+        return [] if error is None else [(ticket, error)]
 
     def step(self) -> Failures:
         """Write one token of every answer."""
         if not self._rows:
             return []
-        everything = slice(0, len(self._rows))
-        try:
-            hidden = self._forward(everything)
-        except Exception as error:  # noqa: BLE001 - whoever is at fault is found next
-            if is_out_of_memory(error):
-                return self._step_with_less(error)
-            return self._step_alone()
-        return self._choose(list(range(len(self._rows))), hidden)
+        hidden = self._forward_all()
+        if not isinstance(hidden, Exception):
+            return self._choose(list(range(len(self._rows))), hidden)
+        scarce = is_out_of_memory(hidden)
+        del hidden
+        return self._step_with_less() if scarce else self._step_alone()
 
     def _read(self, ticket: Ticket) -> None:
         if self._prompt is None:
@@ -117,13 +111,15 @@ class Batch:
     def _open(self, ticket: Ticket) -> _Prompt:
         job = ticket.job
         fitted = self.model.fit(job.turns, job.config)
-        if fitted.dropped:
-            ticket.emit(Delta(notices=((fitted.report("en"), fitted.report("ar")),)))
         ids = fitted.encoded.input_ids
         images = [job.images[index] for index in fitted.encoded.images]
         keys = identify(self.model.bundle, ids, images)
         shared, cache = self.prefixes.find(keys, job.adapter)
-        return _Prompt(ticket, ids, keys, shared, self.model.open(ids, images, shared, cache, job.adapter))
+        reading = self.model.open(ids, images, shared, cache, job.adapter)
+        # A prompt that is opened again, after memory ran out, is no news.
+        if fitted.dropped and ticket in self._admitted:
+            ticket.emit(Delta(notices=((fitted.report("en"), fitted.report("ar")),)))
+        return _Prompt(ticket, ids, keys, shared, reading)
 
     def _join(self, prompt: _Prompt, scores: Tensor) -> None:
         """The first token, and a row for the others."""
@@ -149,6 +145,9 @@ class Batch:
             raise
         if done:
             self._finish(number)
+
+    def _forward_all(self) -> Tensor | Exception:
+        return _attempt(lambda: self._forward(slice(0, len(self._rows))))
 
     def _forward(self, rows: slice) -> Tensor:
         chosen = self._rows[rows]
@@ -178,16 +177,14 @@ class Batch:
     def _scores(self, rows: list[Row], hidden: Tensor) -> list[Tensor | Exception]:
         """Scores of each row's next token; one row at a time where all together fail."""
         plain = [is_plain(row.ticket.job.config) for row in rows]
-        try:
-            return list(self.model.scores(hidden, plain))
-        except Exception:  # noqa: BLE001 - found out below
-            found: list[Tensor | Exception] = []
-            for number, kind in enumerate(plain):
-                try:
-                    found += self.model.scores(hidden[number : number + 1], [kind])
-                except Exception as error:  # noqa: BLE001 - the row fails, not its neighbours
-                    found.append(error)
-            return found
+        together = _attempt(lambda: self.model.scores(hidden, plain))
+        if not isinstance(together, Exception):
+            return list(together)
+        del together
+        return [self._score(hidden[number : number + 1], kind) for number, kind in enumerate(plain)]
+
+    def _score(self, hidden: Tensor, plain: bool) -> Tensor | Exception:
+        return _attempt(lambda: self.model.scores(hidden, [plain])[0])
 
     def _write(self, row: Row, scores: Tensor) -> bool:
         """Choose a token and send its text; whether the answer is complete; its last piece is then kept."""
@@ -205,9 +202,10 @@ class Batch:
     def _finish(self, number: int) -> None:
         """Keep what the row holds for the next turn of the conversation, and free it."""
         row, length = self._rows[number], self.pool.lengths[number]
-        try:
-            kept = self.pool.copy(number, length)
-        except Exception:  # noqa: BLE001 - the answer is complete; without memory only the next turn is slower
+        kept = _attempt(lambda: self.pool.copy(number, length))
+        if isinstance(kept, Exception):
+            # The answer is complete; without memory only the next turn is slower.
+            del kept
             self._free_memory()
         else:
             self.prefixes.add(row.keys[:length], row.ticket.job.adapter, kept)
@@ -233,17 +231,28 @@ class Batch:
             failures += self._choose([number for number, _ in outcomes], torch.cat([hidden for _, hidden in outcomes]))
         return failures
 
-    def _step_with_less(self, error: Exception) -> Failures:
+    def _step_with_less(self) -> Failures:
         """Once more without the prefix cache; if memory still does not suffice, the longest row goes."""
         self._free_memory()
-        try:
-            hidden = self._forward(slice(0, len(self._rows)))
-        except Exception as again:  # noqa: BLE001 - one row fails, the rest goes on
-            longest = max(range(len(self._rows)), key=lambda number: self.pool.lengths[number])
-            return [(self._rows[longest].ticket, again if is_out_of_memory(again) else error)]
-        return self._choose(list(range(len(self._rows))), hidden)
+        hidden = self._forward_all()
+        if not isinstance(hidden, Exception):
+            return self._choose(list(range(len(self._rows))), hidden)
+        longest = max(range(len(self._rows)), key=lambda number: self.pool.lengths[number])
+        return [(self._rows[longest].ticket, MemoryError())]
 
     def _free_memory(self) -> None:
         self.prefixes.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _attempt(work: Callable[[], Result]) -> Result | Exception:
+    """What ``work`` returns or raises.
+
+    Whoever tries again lets go of the failure first: its traceback holds every tensor of the calls that failed, which
+    is the very memory that the next attempt needs.
+    """
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the caller decides whose failure it is
+        return error

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Longer conversations are shortened: every row of a batch pays for the longest one.
 LONGEST_CONTEXT = 8192
 _LEAST_PROMPT = 64
+_PIECE, _SHORT_PIECE = 256, 64
+_LARGE = 2_000_000_000
 
 
 @dataclass
@@ -38,23 +40,30 @@ class Reading:
     """A prompt on its way into the model.
 
     Attributes:
-        embeds: (1, T, D) of what the cache did not hold.
+        ids: T tokens that the cache did not hold.
+        images: what their image tokens stand for, in order.
         cache: grows with every piece.
+        embeds: (1, T, D) of ``ids``, once every image is encoded.
+        encoded: images that were encoded.
         done: positions of ``embeds`` that were read.
     """
 
-    embeds: Tensor
+    ids: Sequence[int]
+    images: Sequence[DecodedImage]
     cache: DynamicCache
     adapter: str | None
+    embeds: Tensor | None = None
+    encoded: int = 0
     done: int = 0
 
 
 class BatchModel:
     """A bundle with everything that is made once; used by one thread at a time."""
 
-    def __init__(self, bundle: Bundle, adapters: RowAdapters, chunk: int = 256) -> None:
-        self.bundle, self.adapters, self.chunk = bundle, adapters, chunk
+    def __init__(self, bundle: Bundle, adapters: RowAdapters, chunk: int | None = None) -> None:
+        self.bundle, self.adapters = bundle, adapters
         self.model: Any = bundle.model.eval()
+        self.chunk = chunk or piece_length(self.model)
         self.encoder = ImageEncoder(bundle)
         self.ends = stop_token_ids(bundle.tokenizer, bundle.template)
         self.head = shortlist_head(self.model.lm_head.weight)
@@ -96,10 +105,14 @@ class BatchModel:
     ) -> Reading:
         """Start to read a prompt whose first ``shared`` positions ``cache`` holds."""
         before = sum(token == self.bundle.image_token_id for token in ids[:shared]) // self.bundle.tokens_per_image
-        return Reading(embed_prompt(self.encoder, ids[shared:], images[before:]), cache, adapter)
+        return Reading(ids[shared:], images[before:], cache, adapter)
 
     def read(self, reading: Reading) -> Tensor | None:
-        """Read one piece; scores (V,) of the next token after the last one."""
+        """Encode one image or read one piece; scores (V,) of the next token after the last piece."""
+        if self._encode_next(reading):
+            return None
+        if reading.embeds is None:
+            reading.embeds = embed_prompt(self.encoder, reading.ids, reading.images)
         end = min(reading.done + self.chunk, reading.embeds.shape[1])
         last = end == reading.embeds.shape[1]
         with self.adapters.rows([reading.adapter]):
@@ -111,6 +124,14 @@ class BatchModel:
             )
         reading.done = end
         return scores[0] if last else None
+
+    def _encode_next(self, reading: Reading) -> bool:
+        """Encode one image of a prompt; images that are known take no time and do not count."""
+        before = self.encoder.encoded
+        while reading.encoded < len(reading.images) and self.encoder.encoded == before:
+            self.encoder.encode(reading.images[reading.encoded])
+            reading.encoded += 1
+        return self.encoder.encoded != before
 
     def step(self, pool: KVPool, rows: slice, tokens: Sequence[int], adapters: Sequence[str | None]) -> Tensor:
         """Put one token into each of ``rows``; hidden states (N, D) from which the next ones follow.
@@ -147,6 +168,16 @@ class BatchModel:
             for row, scores in zip(index, head(part).float(), strict=True):
                 found[row] = scores
         return [scores for scores in found if scores is not None]
+
+
+def piece_length(model: Any) -> int:
+    """Positions of a prompt that are read between two steps of the other answers.
+
+    A large model on a CPU reads about 13 positions a second (8B, bfloat16), so 256 would hold the others up for 20 s.
+    """
+    weights = list(model.parameters())
+    large = sum(weight.numel() for weight in weights) > _LARGE
+    return _SHORT_PIECE if large and weights[0].device.type == "cpu" else _PIECE
 
 
 def attention_windows(config: Any) -> dict[str, int | None]:

@@ -35,6 +35,8 @@ export function viewOf(url) {
   return said.join(" · ");
 }
 
+const modalityOf = (facts) => (facts.modality && facts.modality !== "other" ? t(`modality_${facts.modality}`) : "");
+
 export async function add(files) {
   const faults = [];
   for (const file of files) {
@@ -54,7 +56,7 @@ export async function add(files) {
       const body = new FormData();
       body.append("file", file, name);
       item.facts = await askJson("/v1/uploads", { method: "POST", body });
-      if (item.facts.grey && item.facts.kind === "dicom") {
+      if (item.facts.grey) {
         const [first] = item.facts.windows;
         item.window = first ? { center: first.center, width: first.width } : null;
       }
@@ -117,12 +119,12 @@ function row(item) {
     Object.assign(item, { frame, window });
     await show(item);
   });
-  const alt = [item.name, facts.modality?.toUpperCase()].filter(Boolean).join(", ");
+  const alt = [item.name, modalityOf(facts)].filter(Boolean).join(", ");
   const warnings = facts.warnings.map((warning) => make("span", { class: "warning" }, icon("warning"), warning[current()]));
   return make("li", {},
     make("button", { type: "button", class: "thumb", click: open, "aria-label": t("open_picture", { name: item.name }) }, item.url ? make("img", { src: item.url, alt }) : ""),
     make("span", { class: "facts" }, name,
-      make("span", { class: "hint" }, make("bdi", { dir: "ltr" }, `${facts.modality ? `${facts.modality.toUpperCase()} · ` : ""}${facts.width} × ${facts.height}`)),
+      make("span", { class: "hint" }, modalityOf(facts) ? `${modalityOf(facts)} · ` : "", make("bdi", { dir: "ltr" }, `${facts.width} × ${facts.height}`)),
       make("span", { class: "view" }, viewOf(addressOf(item))), ...warnings),
     make("button", { type: "button", class: "quiet small", click: remove, "aria-label": t("remove_picture", { name: item.name }) }, icon("close")));
 }

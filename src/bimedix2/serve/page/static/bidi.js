@@ -36,6 +36,12 @@ export function directionOf(block, fallback = "ltr") {
   return rtl > ltr ? "rtl" : "ltr";
 }
 
+/** Direction of a block of a message: one of an Arabic message that begins in Arabic stays Arabic, whatever codes follow. */
+export function blockDirection(block, fallback) {
+  const [first] = block.match(LETTERS) ?? [];
+  return fallback === "rtl" && first && HAS_RTL.test(first) ? "rtl" : directionOf(block, fallback);
+}
+
 function scanGap(gap, stack) {
   for (const character of gap) {
     if (character in OPENERS) stack.push(OPENERS[character]);
@@ -69,6 +75,12 @@ function longestRun(line, atoms, first) {
     if (end !== null) best = [end, index + 1];
   }
   return best;
+}
+
+/** A line of plain text for other programs: its left-to-right runs in invisible isolates, where it runs from right to left. */
+export function isolateLine(line) {
+  if (directionOf(line) !== "rtl") return line;
+  return ltrRuns(line, "rtl").reduceRight((text, [start, end]) => `${text.slice(0, start)}\u2066${text.slice(start, end)}\u2069${text.slice(end)}`, line);
 }
 
 /** Runs of a line that need an isolate, as [start, end]. */

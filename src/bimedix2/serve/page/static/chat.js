@@ -2,14 +2,16 @@
 
 import { answerTo, ask, askJson } from "./api.js";
 import * as pictures from "./attachments.js";
-import { directionOf, stripControls } from "./bidi.js";
+import { directionOf, isolateLine, stripControls } from "./bidi.js";
 import { $, make } from "./dom.js";
-import { settled } from "./markdown.js";
+import { plainOf, settled } from "./markdown.js";
 import { AnswerView, questionView, textOf, urlsOf } from "./messages.js";
 import { direction, t } from "./words.js";
 
 export const talk = { id: null, title: "", mode: "chat", messages: [], running: null, session: null, adapter: "" };
 let kept = () => {};
+let saving = Promise.resolve();
+const places = new WeakMap(); // id of a conversation by its messages
 const DRAW_EVERY = 60; // milliseconds
 
 export const onKept = (listener) => (kept = listener);
@@ -30,7 +32,9 @@ export function start() {
 export async function open(id) {
   leave();
   const found = await askJson(`/v1/conversations/${id}`);
-  Object.assign(talk, { id, title: found.title, mode: found.mode, messages: found.messages.filter((message) => message.role !== "system") });
+  const messages = found.messages.filter((message) => message.role !== "system");
+  places.set(messages, id);
+  Object.assign(talk, { id, title: found.title, mode: found.mode, messages });
   redraw();
 }
 
@@ -40,7 +44,7 @@ export function redraw() {
   $("log").replaceChildren(...messages.map((message, index) => {
     if (message.role === "user") return questionView(message, index === lastQuestion && !talk.running ? edit : null);
     const view = new AnswerView(message, talk.session.notice);
-    view.draw(stripControls(textOf(message)), talk.session.emergency);
+    view.draw(stripControls(textOf(message)));
     view.finish(actionsOf(message, index === messages.length - 1));
     return view.element;
   }));
@@ -53,7 +57,7 @@ export function redraw() {
 const actionsOf = (message, last) => [["copy", "copy", () => copy(message)], ...(last ? [["retry", "retry", retry]] : [])];
 
 async function copy(message) {
-  const text = stripControls(textOf(message));
+  const text = plainOf(textOf(message)).split("\n").map(isolateLine).join("\n");
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else { // without https a browser has only the old way
     const area = make("textarea", { class: "hidden" }, text);
@@ -86,7 +90,7 @@ export function send() {
   const content = [{ type: "text", text: words }, ...attached.map((item) => ({ type: "image_url", image_url: { url: pictures.addressOf(item) } }))];
   const tongue = directionOf(words, direction()) === "rtl" ? "ar" : "en";
   talk.messages.push({ role: "user", content, language: tongue, created: Date.now() / 1000, names: attached.map((item) => item.name) });
-  talk.title ||= words.slice(0, 60);
+  talk.title ||= [...plainOf(words).replace(/\s+/g, " ")].slice(0, 60).join("");
   $("question").value = "";
   pictures.clear();
   answer();
@@ -131,10 +135,10 @@ async function answer() {
   if (!text || fault) {
     if (!text) $("log").append(view.element);
     else $("log").lastElementChild.replaceWith(view.element);
-    view.draw(text, talk.session.emergency);
+    view.draw(stripControls(text));
     view.finish([["retry", "retry", retry]], fault ?? undefined);
   }
-  follow(true);
+  show(message);
   announce(fault ?? t(message.stopped ? "stopped" : "answer_ready"));
   if (text) await keep();
 }
@@ -145,8 +149,8 @@ async function receive(message, view, signal, request) {
   const draw = () => {
     timer = 0;
     const near = isNear();
-    view.draw(settled(stripControls(part.text)), talk.session.emergency);
-    if (near) follow(true);
+    view.draw(settled(stripControls(part.text)));
+    if (near) show(message);
   };
   try {
     for await (const chunk of answerTo(request, signal)) {
@@ -154,7 +158,10 @@ async function receive(message, view, signal, request) {
       const choice = chunk.choices[0];
       if (news.queue_position) view.progress(t("queue", { count: news.queue_position }));
       else if (news.queue_position === 0) view.progress(t("thinking"));
-      if (news.emergency) message.emergency = true;
+      if (news.emergency) {
+        message.emergency = true;
+        announce(choice.delta.content.trim());
+      }
       message.notices.push(...(news.notices ?? []));
       if (choice?.delta?.content) {
         view.progress("");
@@ -169,6 +176,12 @@ async function receive(message, view, signal, request) {
 }
 
 const isNear = () => $("log").scrollHeight - $("log").scrollTop - $("log").clientHeight < 80;
+
+/** To the end of the answer; an emergency text must not scroll out of sight, so there to its beginning. */
+function show(message) {
+  follow(true);
+  if (message.emergency) $("log").lastElementChild.scrollIntoView({ block: "start" });
+}
 
 function follow(near) {
   if (near) $("log").scrollTop = $("log").scrollHeight;
@@ -201,12 +214,24 @@ async function edit() {
   await pictures.restore(urlsOf(question), question.names ?? []).catch((error) => say(error.message));
 }
 
-async function keep() {
-  if (!talk.session.keep) return;
-  const json = { title: talk.title, mode: talk.mode, messages: talk.messages };
+/** One at a time: a quick second question would otherwise make a second conversation. */
+function keep() {
+  if (!talk.session.keep) return saving;
+  const { messages, title, mode } = talk;
+  const json = { title, mode, messages: [...messages] };
+  saving = saving.then(() => write(messages, json));
+  return saving;
+}
+
+async function write(messages, json) {
+  const id = places.get(messages);
   try {
-    if (talk.id) await ask(`/v1/conversations/${talk.id}`, { method: "PUT", json });
-    else talk.id = (await askJson("/v1/conversations", { method: "POST", json })).id;
+    if (id) await ask(`/v1/conversations/${id}`, { method: "PUT", json });
+    else {
+      const made = await askJson("/v1/conversations", { method: "POST", json });
+      places.set(messages, made.id);
+      if (talk.messages === messages) talk.id = made.id;
+    }
     kept();
   } catch (error) {
     say(t("not_kept", { why: error.message }));

@@ -1,6 +1,6 @@
 // Model output to elements: headings, lists, bold, code and tables, made of text nodes. No links, no pictures.
 
-import { directionOf, ltrRuns, stripControls } from "./bidi.js";
+import { blockDirection, ltrRuns, stripControls } from "./bidi.js";
 import { make } from "./dom.js";
 import { digitsOf, shownNumber } from "./words.js";
 
@@ -69,7 +69,7 @@ function lines(text, dir) {
 }
 
 const direct = (tag, text, fallback) => {
-  const dir = directionOf(text, fallback);
+  const dir = blockDirection(text, fallback);
   return { dir, made: (...children) => make(tag, { dir, lang: dir === "rtl" ? "ar" : "en" }, ...children) };
 };
 
@@ -103,8 +103,28 @@ function table(text, fallback) {
     }))
     .filter((row) => row[0] !== null)
     .map((row) => make("tr", {}, ...row));
-  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": rows[0].replaceAll("|", " ").trim() }, made(make("tbody", {}, ...body)));
+  return make("div", { class: "wide", tabindex: "0", role: "group", "aria-label": rows[0].replaceAll("|", " ").trim() }, made(make("tbody", {}, ...body)));
 }
+
+const bare = (text) => text.replace(INLINE, (_, mark, words, code) => code ?? words);
+
+function plainBlock({ kind, text }) {
+  if (kind === "code") return text;
+  if (kind === "heading") return bare(HEADING.exec(text)[2]);
+  const rows = text.split("\n");
+  if (kind === "list") {
+    return rows.map((row) => {
+      const [, indent, number, words] = ITEM.exec(row);
+      return `${indent}${number ? `${number}.` : "•"} ${bare(words)}`;
+    }).join("\n");
+  }
+  if (kind !== "table") return bare(text);
+  return rows.filter((row, index) => !(index === 1 && RULE.test(row)))
+    .map((row) => row.trim().slice(1, -1).split("|").map((cell) => bare(cell.trim())).join("\t")).join("\n");
+}
+
+/** What a reader sees, as plain text in reading order: no marks of Markdown, cells apart by tabs. */
+export const plainOf = (source) => blocksOf(source).map(plainBlock).join("\n\n");
 
 /** The element of one block. `fallback` is the conversation's direction, for blocks without letters. */
 export function element(block, fallback) {

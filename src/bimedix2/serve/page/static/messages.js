@@ -2,9 +2,9 @@
 
 import { pictureOf } from "./api.js";
 import { viewOf } from "./attachments.js";
-import { directionOf, stripControls } from "./bidi.js";
+import { directionOf } from "./bidi.js";
 import { icon, make } from "./dom.js";
-import { Drawing, isolated } from "./markdown.js";
+import { blocksOf, Drawing, element, isolated } from "./markdown.js";
 import { current, direction, t, when } from "./words.js";
 
 export const textOf = (message) => message.content.filter((part) => part.type === "text").map((part) => part.text).join("\n");
@@ -13,17 +13,11 @@ export const urlsOf = (message) => message.content.filter((part) => part.type ==
 function head(message) {
   const created = Number(message.created);
   return make("header", { class: "who" },
-    make("strong", {}, t(message.role === "user" ? "you" : "assistant")),
+    make("h2", {}, t(message.role === "user" ? "you" : "assistant")),
     created ? make("time", { datetime: new Date(created * 1000).toISOString() }, when(created)) : null);
 }
 
-function question(message) {
-  return stripControls(textOf(message)).split(/\n{2,}/).filter((block) => block.trim()).map((block) => {
-    const dir = directionOf(block, direction());
-    const lines = block.split("\n").flatMap((line, index) => [...(index ? [make("br")] : []), ...isolated(line, dir)]);
-    return make("p", { dir, lang: dir === "rtl" ? "ar" : "en" }, ...lines);
-  });
-}
+const question = (message) => blocksOf(textOf(message)).map((block) => element(block, direction()));
 
 function picture(url, name) {
   const image = make("img", { alt: name, loading: "lazy" });
@@ -40,7 +34,7 @@ export function questionView(message, edit) {
   const pictures = urlsOf(message).map((url, index) => picture(url, message.names?.[index] ?? t("picture")));
   return make("article", { class: "message user" }, head(message),
     pictures.length ? make("div", { class: "pictures" }, ...pictures) : null,
-    ...question(message),
+    make("div", { class: "text" }, ...question(message)),
     edit ? make("div", { class: "actions" }, make("button", { type: "button", class: "quiet small", click: edit }, icon("edit"), t("edit"))) : null);
 }
 
@@ -63,10 +57,9 @@ export class AnswerView {
     this.status.textContent = text;
   }
 
-  /** The emergency text comes first in the answer and gets its own block. */
-  draw(text, emergency) {
-    const known = Object.values(emergency ?? {}).find((found) => text.startsWith(found));
-    const fixed = this.message.emergency && (known ?? text.split("\n\n", 1)[0]);
+  /** The server's emergency text is the first paragraph of such an answer; it gets its own block. */
+  draw(text) {
+    const fixed = this.message.emergency ? text.split("\n\n", 1)[0] : "";
     if (fixed) {
       const dir = directionOf(fixed);
       this.alarm.replaceChildren(make("strong", {}, icon("warning"), t("emergency")), make("p", { dir, lang: dir === "rtl" ? "ar" : "en" }, ...isolated(fixed, dir)));

@@ -5,6 +5,7 @@ import { $, make } from "./dom.js";
 import { asciiDigits, current, number, t } from "./words.js";
 
 let now = null;
+let from = null; // the pointer's last place in a drag
 
 /** Bytes of a frame as the model gets them (DICOM PS3.3 C.11.2.1.2.1, and exact below a width of 1). */
 export function windowed(grey, center, width) {
@@ -22,6 +23,14 @@ export function windowed(grey, center, width) {
   return table;
 }
 
+/** Name of an offered window: one of the file, or of a body part. */
+function nameOf(window) {
+  const [, count] = /^file (\d+)$/.exec(window.name) ?? [];
+  if (count) return t("preset_file", { count: Number(count) });
+  const name = (current() === "ar" && window.name_ar) || window.name;
+  return name[0].toUpperCase() + name.slice(1);
+}
+
 async function load(item, frame) {
   const answer = await ask(`/v1/uploads/${item.facts.id}/pixels?frame=${frame}`);
   const head = (name) => Number(answer.headers.get(name));
@@ -36,7 +45,7 @@ async function load(item, frame) {
 
 export async function openViewer(item, use) {
   const { facts } = item;
-  const levels = facts.grey && facts.kind === "dicom";
+  const levels = facts.grey;
   now = { item, use, frame: item.frame, center: item.window?.center ?? 0, width: item.window?.width ?? 1, grey: null, levels };
   $("levels").hidden = !levels;
   $("frames").hidden = facts.frames < 2;
@@ -46,19 +55,23 @@ export async function openViewer(item, use) {
   $("viewer-fault").hidden = true;
   $("canvas").setAttribute("aria-label", t(levels ? "canvas_levels" : "canvas", { name: item.name }));
   $("preset").replaceChildren(make("option", { value: "" }, t("preset_own")), ...facts.windows.map((window, index) =>
-    make("option", { value: String(index) }, (current() === "ar" && window.name_ar) || window.name)));
+    make("option", { value: String(index) }, nameOf(window))));
   $("viewer").showModal();
   $(levels ? "canvas" : "viewer-close").focus();
   await frame();
 }
 
+/** Load and show the frame that is chosen; an older one that arrives later is dropped. */
 async function frame() {
   const state = now;
+  const wanted = state.frame;
+  const stale = () => state !== now || state.frame !== wanted;
   try {
     if (state.levels) {
-      const grey = await load(state.item, state.frame);
-      if (state === now) state.grey = grey;
-    } else await plain(state);
+      const grey = await load(state.item, wanted);
+      if (stale()) return;
+      state.grey = grey;
+    } else if (!(await plain(state, stale))) return;
     draw();
   } catch (error) {
     $("viewer-fault").textContent = error.message;
@@ -66,14 +79,16 @@ async function frame() {
   }
 }
 
-async function plain(state) {
+async function plain(state, stale) {
   const query = state.item.facts.frames > 1 ? `?frame=${state.frame}` : "";
   const picture = new Image();
   picture.src = await pictureOf(`upload:${state.item.facts.id}${query}`);
   await picture.decode();
+  URL.revokeObjectURL(picture.src);
+  if (stale()) return false;
   Object.assign($("canvas"), { width: picture.naturalWidth, height: picture.naturalHeight });
   $("canvas").getContext("2d").drawImage(picture, 0, 0);
-  URL.revokeObjectURL(picture.src);
+  return true;
 }
 
 function draw() {
@@ -97,7 +112,7 @@ function draw() {
     said.push(t("window_is", { center: number(center), width: number(width) }));
   }
   if (item.facts.frames > 1) said.push(t("frame_of", { frame: now.frame + 1, frames: item.facts.frames }));
-  if (item.facts.laterality) said.push(t("laterality", { side: item.facts.laterality }));
+  if (item.facts.laterality) said.push(t("laterality", { side: t(`side_${item.facts.laterality}`) }));
   $("viewer-now").textContent = said.join(" · ");
 }
 
@@ -135,9 +150,14 @@ function typed() {
 export function wireViewer() {
   const canvas = $("canvas");
   canvas.addEventListener("keydown", keys);
-  canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
+  canvas.addEventListener("pointerdown", (event) => {
+    canvas.setPointerCapture(event.pointerId);
+    from = event;
+  });
   canvas.addEventListener("pointermove", (event) => {
-    if (now?.grey && canvas.hasPointerCapture(event.pointerId)) move(-event.movementY * step(), event.movementX * step());
+    if (!now?.grey || !canvas.hasPointerCapture(event.pointerId)) return;
+    move((from.clientY - event.clientY) * step(), (event.clientX - from.clientX) * step());
+    from = event;
   });
   for (const name of ["center", "width"]) $(name).addEventListener("change", typed);
   $("preset").addEventListener("change", () => {

@@ -36,8 +36,10 @@ const locale = () => (language === "ar" ? `ar-u-ca-gregory-nu-${arabicDigits ? "
 
 export const number = (value) => new Intl.NumberFormat(locale(), { maximumFractionDigits: 1, useGrouping: false }).format(value);
 
-export const when = (seconds) =>
-  new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(seconds * 1000));
+// The month in letters: 5/11 and 11/5 are read differently, and a date of digits alone turns over in Arabic.
+const DATE = { day: "numeric", month: "short", year: "numeric", hour: "numeric", minute: "2-digit" };
+
+export const when = (seconds) => new Intl.DateTimeFormat(locale(), DATE).format(new Date(seconds * 1000));
 
 /** A text by its key; {name} is replaced. A text with forms takes the form of the number `count`. */
 export function t(key, values = {}, tongue = language) {
