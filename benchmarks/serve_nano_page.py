@@ -54,6 +54,7 @@ def markdown(result: dict[str, Any]) -> str:
         "- In bfloat16 sums of another order round differently, so long greedy answers can part at a near tie; in "
         "float32 they are the same (tests/serve/test_batching_equality.py, test_batching_nano.py).",
         "- First text of a padded batch is its end: transformers streams one sequence only.",
+        *(f"- {note}" for note in result.get("notes", ())),
         "",
     ]
     return "\n".join(lines)

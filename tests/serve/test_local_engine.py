@@ -231,6 +231,22 @@ def test_a_model_that_cannot_be_loaded_is_a_problem_that_is_told() -> None:
     run(test)
 
 
+def test_a_fault_in_loading_does_not_ask_for_patience() -> None:
+    def load() -> Any:
+        raise RuntimeError("secret/path")
+
+    async def test() -> None:
+        made = LocalEngine(ServeSettings(data=Path("unused")), load)
+        with pytest.raises(RuntimeError):
+            await made.start()
+        english, arabic = made.state().problem or ("", "")
+        assert "could not be loaded" in english
+        assert "تعذر تحميل النموذج" in arabic
+        assert "secret" not in english + arabic
+
+    run(test)
+
+
 def test_the_fingerprint_follows_the_weights() -> None:
     changed = tiny_bundle()
     with torch.no_grad():

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bimedix2.errors import BiMediX2Error
-from bimedix2.serve.engines.batching.errors import closed, engine_fault
+from bimedix2.serve.engines.batching.errors import closed, engine_fault, not_loaded
 from bimedix2.serve.engines.echo import unknown_adapter
 from bimedix2.serve.engines.protocol import EngineInfo, EngineState
 from bimedix2.serve.errors import DeadlineError
@@ -65,6 +65,9 @@ class LocalEngine:
             await asyncio.to_thread(self._open)
         except BiMediX2Error as error:
             self._problem = (str(error), error.message_ar)
+            raise
+        except Exception:
+            self._problem = (str(not_loaded()), not_loaded().message_ar)
             raise
 
     async def close(self) -> None:

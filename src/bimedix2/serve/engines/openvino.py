@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bimedix2.errors import BiMediX2Error
-from bimedix2.serve.engines.batching.errors import closed, engine_fault
+from bimedix2.serve.engines.batching.errors import closed, engine_fault, not_loaded
 from bimedix2.serve.engines.batching.ticket import Ticket
 from bimedix2.serve.engines.echo import unknown_adapter
 from bimedix2.serve.engines.openvino_prompt import OpenVinoPrompts, missing_package, refuse_adapters
@@ -60,6 +60,9 @@ class OpenVinoEngine:
             await asyncio.get_running_loop().run_in_executor(self._worker, self._open)
         except BiMediX2Error as error:
             self._problem = (str(error), error.message_ar)
+            raise
+        except Exception:
+            self._problem = (str(not_loaded()), not_loaded().message_ar)
             raise
 
     async def close(self) -> None:

@@ -35,6 +35,15 @@ def closed() -> EngineDownError:
     )
 
 
+def not_loaded() -> EngineDownError:
+    """The model could not be loaded, for a reason that nobody foresaw; waiting does not help."""
+    return EngineDownError(
+        "The model could not be loaded. The administrator finds the reason in the log; `bimedix2 serve --check` "
+        "looks for it.",
+        "تعذر تحميل النموذج. يجد مدير الخادم السبب في سجل الخادم، والأمر `bimedix2 serve --check` يبحث عنه.",
+    )
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory ran out, on the device or in main memory."""
     import torch
