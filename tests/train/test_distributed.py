@@ -20,7 +20,7 @@ from bimedix2.train.samples.prepare import open_prepared
 from bimedix2.train.watch.log import read_events, read_log
 
 
-def torchrun(script: str, *arguments: object, count: int = 2, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def torchrun(script: str, *arguments: object, count: int = 2, timeout: float = 300) -> subprocess.CompletedProcess[str]:
     """Run a file of this folder on ``count`` processes."""
     here = Path(__file__).parent
     environment = {**os.environ, "PYTHONPATH": f"{here}:{here.parent}", "OMP_NUM_THREADS": "1"}
