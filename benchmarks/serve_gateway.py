@@ -204,7 +204,9 @@ def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
 def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Every combination, ours beside the bare app."""
     rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    scratch = Path("runs")  # on a disk, for what a write costs, and ignored by git if a killed run leaves it
+    scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         ports = {name: free_port() for name in ("bare", "unaudited", "ours")}
         processes = {name: start(name, f"{folder}/{name}", port) for name, port in ports.items()}
         try:

@@ -40,12 +40,7 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
         AssetError: ``no_disk_space``; nothing is left behind.
     """
     target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(
-            f"{target} exists already. Choose a new folder, or delete this one first.",
-            f"المجلد {target} موجود بالفعل. اختر مجلدا جديدا أو احذف هذا أولا.",
-            code="target_exists",
-        )
+    refuse_existing(target)
     model = plain_model(bundle.model)
     refuse_quantized(model)
     refuse_noop(model)
@@ -60,6 +55,16 @@ def export_hf(bundle: Bundle, target: str | Path, *, key_style: KeyStyle = "clas
         bundle.manifest().write(scratch, tokens_per_image=bundle.tokens_per_image)
         write_processor(scratch, bundle.manifest(), model.config, bundle.tokenizer.backend_tokenizer)
     return target
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise ``ModelError`` (``target_exists``) unless ``target`` is a new or an empty folder."""
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ModelError(
+            f"{target} exists already. Choose a new folder, or delete this one first.",
+            f"المجلد {target} موجود بالفعل. اختر مجلدا جديدا أو احذف هذا أولا.",
+            code="target_exists",
+        )
 
 
 def plain_model(model: Any) -> Any:

@@ -18,7 +18,7 @@ from bimedix2.cache import atomic_folder
 from bimedix2.errors import ModelError
 
 from .bundle import Bundle
-from .export import merged_weights, plain_model, refuse_noop
+from .export import merged_weights, plain_model, refuse_existing, refuse_noop
 from .gguf_tokens import write_tokenizer
 from .processor import jinja
 from .quantize import refuse_quantized
@@ -51,12 +51,7 @@ def export_gguf(bundle: Bundle, target: str | Path, *, dtype: FloatType = "f16")
         AssetError: ``no_disk_space``; nothing is left behind.
     """
     target = Path(target)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ModelError(
-            f"{target} exists already. Choose a new folder, or delete this one first.",
-            f"المجلد {target} موجود بالفعل. اختر مجلدا جديدا أو احذف هذا أولا.",
-            code="target_exists",
-        )
+    refuse_existing(target)
     model = plain_model(bundle.model)
     _check(bundle, model)
     refuse_quantized(model)

@@ -98,9 +98,7 @@ class LocalEngine:
         scheduler.submit(ticket)
         try:
             while True:
-                item = await _before(job.deadline, ticket)
-                if isinstance(item, BaseException):
-                    raise item
+                item = await ticket.receive()
                 yield item
                 if item.finish_reason is not None:
                     return
@@ -153,15 +151,6 @@ class LocalEngine:
         )
         scheduler.start()
         self._model, self._scheduler, self._problem = model, scheduler, None
-
-
-async def _before(deadline: float | None, ticket: Any) -> Any:
-    """The next item, or the end of patience: the thread may be busy with something long."""
-    left = None if deadline is None else deadline - time.monotonic()
-    try:
-        return await asyncio.wait_for(ticket.receive(), left)
-    except TimeoutError:
-        raise DeadlineError from None
 
 
 def fingerprint(bundle: Bundle, adapters: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import logging
 import threading
-import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -93,9 +92,7 @@ class OpenVinoEngine:
         self._queue(ticket)
         try:
             while True:
-                item = await _before(job.deadline, ticket)
-                if isinstance(item, BaseException):
-                    raise item
+                item = await ticket.receive()
                 yield item
                 if item.finish_reason is not None:
                     return
@@ -223,14 +220,6 @@ class OpenVinoEngine:
     def _measure(self, text: str, images: list[Any], config: Any) -> int:
         """Tokens that the pipeline makes of a prompt."""
         return int(self._generate(text, images, config, lambda _token: True).perf_metrics.get_num_input_tokens())
-
-
-async def _before(deadline: float | None, ticket: Ticket) -> Any:
-    left = None if deadline is None else deadline - time.monotonic()
-    try:
-        return await asyncio.wait_for(ticket.receive(), left)
-    except TimeoutError:
-        raise DeadlineError from None
 
 
 def fingerprint(folder: Path, version: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from bimedix2.serve.engines.protocol import Delta, Job
+from bimedix2.serve.errors import DeadlineError
 
 Item = Delta | BaseException
 
@@ -42,9 +43,21 @@ class Ticket:
             self.position = position
             self.emit(Delta(queue_position=position))
 
-    async def receive(self) -> Item:
-        """The next item."""
-        return await self._items.get()
+    async def receive(self) -> Delta:
+        """The next piece; waits no longer than the job's deadline, for the thread may be busy with something long.
+
+        Raises:
+            DeadlineError: the deadline has passed.
+            BaseException: what was sent in place of a piece.
+        """
+        left = None if self.job.deadline is None else self.job.deadline - time.monotonic()
+        try:
+            item = await asyncio.wait_for(self._items.get(), left)
+        except TimeoutError:
+            raise DeadlineError from None
+        if isinstance(item, BaseException):
+            raise item
+        return item
 
     def is_late(self) -> bool:
         """Whether the deadline has passed."""
