@@ -5,7 +5,9 @@ the request's text: the first requests with that mark get the fault's acts, one 
 
 Run as a script it prints its address and appends every request to a log file:
 
-    python llm_server.py LOG [SECONDS_A_REQUEST]
+    python llm_server.py LOG [SECONDS_A_REQUEST [GATE]]
+
+GATE is a file with the number of requests that may be answered so far; the others wait until it says more.
 """
 
 from __future__ import annotations
@@ -98,6 +100,8 @@ class LlmServer:
         self.model, self.faults, self.delay = model or answer, dict(faults or {}), delay
         self.requests: list[Request] = []
         self.log: Path | None = None
+        self.gate: Path | None = None
+        self.answered = 0
         self.served = "writer-1"
         self.port = 0
 
@@ -116,6 +120,8 @@ class LlmServer:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while (request := await self._read(reader)) is not None:
+                if not await self._let_through(reader):
+                    return
                 reply = await asyncio.to_thread(self._act, request) if self.model is not answer else self._act(request)
                 await asyncio.sleep(reply.wait or self.delay)
                 head = {"Content-Length": str(len(reply.data) * (2 if reply.cut else 1)), **reply.headers}
@@ -128,6 +134,15 @@ class LlmServer:
             pass
         finally:
             writer.close()
+
+    async def _let_through(self, reader: asyncio.StreamReader) -> bool:
+        """Wait at the gate; False where the asking side has gone meanwhile."""
+        while self.gate is not None and self.answered >= int(self.gate.read_text("utf-8")):
+            if reader.at_eof():
+                return False
+            await asyncio.sleep(0.01)
+        self.answered += 1
+        return True
 
     async def _read(self, reader: asyncio.StreamReader) -> Request | None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -208,6 +223,7 @@ def main() -> None:
     async def run() -> None:
         server = LlmServer(delay=float(sys.argv[2]) if len(sys.argv) > 2 else 0.0)
         server.log = Path(sys.argv[1])
+        server.gate = Path(sys.argv[3]) if len(sys.argv) > 3 else None
         listening = await server.start()
         print(server.url, flush=True)
         async with listening:
