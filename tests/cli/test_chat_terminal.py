@@ -7,10 +7,12 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals on this system")
+termios = pytest.importorskip("termios", reason="no terminals on this system")
 
 # A conversation whose answer would take a minute; the terminal code around it is the real one.
 PROGRAM = """
@@ -50,7 +52,7 @@ class Terminal:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execve(sys.executable, [sys.executable, "-c", PROGRAM], {**os.environ, "TERM": "dumb"})
 
-    def expect(self, text: str, seconds: float = 20) -> None:
+    def expect(self, text: str, seconds: float = 60) -> None:
         """Wait for ``text`` after what was expected before."""
         end = time.monotonic() + seconds
         while text not in self.seen:
@@ -58,6 +60,21 @@ class Terminal:
             if select.select([self.file], [], [], 0.1)[0]:
                 self.seen += os.read(self.file, 65536).decode(errors="replace")
         self.seen = self.seen.split(text, 1)[1]
+
+    def line_editor(self) -> None:
+        """Wait for a prompt and then until the line editor waits for a key.
+
+        Python's line editor notices a signal only while it waits, and the prompt appears a moment before.
+        """
+        self.expect("> ")
+        state = Path(f"/proc/{self.pid}/stat")
+        end = time.monotonic() + 60
+        while termios.tcgetattr(self.file)[3] & termios.ICANON or (
+            state.is_file() and state.read_text().rpartition(")")[2].split()[0] != "S"
+        ):
+            assert time.monotonic() < end, "no line editor"
+            time.sleep(0.01)
+        time.sleep(0.2)  # where /proc is missing, this has to do
 
     def type(self, text: str) -> None:
         os.write(self.file, text.encode())
@@ -69,13 +86,11 @@ def test_ctrl_c_stops_the_answer_then_forgives_then_leaves() -> None:
     terminal.type("What is shown?\n")
     terminal.expect("word1 ")
     terminal.type("\x03")
-    terminal.expect("Stopped; this turn is not kept.", 5)
-    terminal.expect("> ", 5)
-    time.sleep(0.5)  # the prompt appears a moment before the line editor has set up the terminal
+    terminal.expect("Stopped; this turn is not kept.")
+    terminal.line_editor()
     terminal.type("\x03")
-    terminal.expect("Ctrl-C again", 5)
-    terminal.expect("> ", 5)
-    time.sleep(0.5)
+    terminal.expect("Ctrl-C again")
+    terminal.line_editor()
     terminal.type("\x03")
     _, status = os.waitpid(terminal.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 130

@@ -34,7 +34,7 @@ ingest:
 translate:
   checks: false
   audit_share: 0.3
-  endpoint: {address: URL, model: writer-1, concurrency: 4, timeout_s: 20}
+  endpoint: {address: URL, model: writer-1, concurrency: 4, timeout_s: 60}
 check: {action: report, encoder: false}
 phi: {action: redact}
 dedup: {action: drop}
@@ -46,10 +46,10 @@ card: {description: A set., description_ar: مجموعة., plots: false}
 
 
 @contextmanager
-def serving(log: Path, seconds: float) -> Iterator[str]:
-    """The server's address."""
+def serving(log: Path, seconds: float, gate: Path | None = None) -> Iterator[str]:
+    """The server's address; ``gate`` is a file with the number of requests that may be answered so far."""
     log.touch()
-    command = [sys.executable, str(HERE / "llm_server.py"), str(log), str(seconds)]
+    command = [sys.executable, str(HERE / "llm_server.py"), str(log), str(seconds), *([str(gate)] if gate else [])]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -137,7 +137,7 @@ class LlmServer:
 
     async def _let_through(self, reader: asyncio.StreamReader) -> bool:
         """Wait at the gate; False where the asking side has gone meanwhile."""
-        while self.gate is not None and self.answered >= int(self.gate.read_text("utf-8")):
+        while self.gate is not None and self.answered >= int(self.gate.read_text("utf-8") or 0):
             if reader.at_eof():
                 return False
             await asyncio.sleep(0.01)

@@ -25,8 +25,9 @@ def test_ten_kills_over_the_line_leave_no_trace_and_cost_no_reply_twice(tmp_path
 
 
 def test_a_second_process_in_the_same_folder_is_refused_and_disturbs_nothing(tmp_path: Path) -> None:
-    log = tmp_path / "requests.jsonl"
-    with bc.serving(log, 0.3) as url:
+    log, gate = tmp_path / "requests.jsonl", tmp_path / "gate"
+    gate.write_text("0", "utf-8")  # the first build waits for its first reply until the second has been refused
+    with bc.serving(log, 0, gate) as url:
         recipe, out = bc.write_set(tmp_path, url, pairs=8), tmp_path / "out"
         with subprocess.Popen(bc.command(recipe, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
             end = time.monotonic() + 60
@@ -38,6 +39,7 @@ def test_a_second_process_in_the_same_folder_is_refused_and_disturbs_nothing(tmp
             assert second.returncode == 1
             assert "[busy]" in second.stderr
             assert "تكتب عملية أخرى" in second.stderr
-            assert first.wait(60) == 0
+            gate.write_text("1000000", "utf-8")
+            assert first.wait(120) == 0
         assert len(bc.keys(log)) == len(set(bc.keys(log)))
     assert bf.contents(out)

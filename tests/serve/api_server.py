@@ -45,7 +45,7 @@ class Running:
     def raw(self, body: bytes, **headers: str) -> httpx.Response:
         return self.client.post(CHAT, content=body, headers={"content-type": "application/json", **headers})
 
-    def until(self, test: Any, seconds: float = 10.0) -> bool:
+    def until(self, test: Any, seconds: float = 60.0) -> bool:
         """Whether ``test()`` becomes true in time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -75,7 +75,7 @@ async def answer(made: LocalEngine, asked: Job) -> tuple[str, Delta]:
     return text, last
 
 
-async def until(test: Callable[[], bool], seconds: float = 20.0) -> bool:
+async def until(test: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether ``test()`` becomes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

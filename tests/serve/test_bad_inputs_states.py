@@ -192,7 +192,7 @@ def test_an_upstream_that_answers_nonsense(tmp_path: Path, answer: Callable[[Any
 def test_an_upstream_that_is_down_slow_and_back(tmp_path: Path) -> None:
     def slow(peer: Any) -> None:
         stream_of()(peer)
-        time.sleep(3)
+        time.sleep(30)
 
     with raw_upstream(slow) as url:
         engine = UpstreamEngine(ServeSettings(data=tmp_path, model="m", upstream=url))
