@@ -57,12 +57,15 @@ def test_rates_ranks_and_schedule_are_the_published_ones(name: str) -> None:
     assert recipe.gradient_checkpointing
     assert not recipe.augment
     assert recipe.pack_tokens == (2048 if name.endswith("qlora") else 4096)
+    assert (align.prompt_format, recipe.budget(align)) == ("plain", 2048)
+    assert (instruct.prompt_format, recipe.budget(instruct)) == ("chat", recipe.pack_tokens)
 
 
 def test_llava_pp_has_its_own_ranks_and_batches() -> None:
     recipe = shipped("llava-pp-8b")
     assert (recipe.lora.r, recipe.lora.alpha) == (128, 256)
     assert [stage.samples_per_step for stage in recipe.stages] == [256, 128]
+    assert (recipe.stages[0].prompt_format, recipe.budget(recipe.stages[0])) == ("plain", 2048)
     assert (recipe.stages[0].lr, recipe.stages[1].lr, recipe.stages[1].projector_lr) == (1e-3, 2e-4, 2e-5)
 
 

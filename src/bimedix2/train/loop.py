@@ -234,7 +234,7 @@ class _Stage:
     @torch.no_grad()
     def _validate(self, step: int) -> None:
         """Loss on the samples held out, by cell."""
-        packs = plan_holdout(self.trainer.prepared.store.table, self.trainer.held, self.recipe)
+        packs = plan_holdout(self.trainer.prepared.store.table, self.trainer.held, self.recipe, self.index)
         if not packs or self.settings.objective == "words":
             return
         self.model.eval()

@@ -9,6 +9,7 @@ from typing import Literal
 
 Trained = Literal["projector", "projector+lora"]
 Objective = Literal["next_token", "words"]
+PromptFormat = Literal["chat", "plain"]
 EngineName = Literal["auto", "none", "ddp", "fsdp2"]
 Policy = Literal["skip", "stop"]
 # Settings that change how a run is carried out and watched, never which numbers it computes.
@@ -41,6 +42,9 @@ class StageRecipe:
         train: ``projector`` alone, or ``projector+lora``.
         objective: ``next_token``, or ``words``: image embeddings predict the words of the answers about the
             image (:mod:`bimedix2.train.words`; only with ``train: projector``).
+        prompt_format: ``chat``, the model's own; or ``plain``, the form in which LLaVA aligns projectors: images,
+            answer, line break, without the question. Records that have no such form (several answers, no image)
+            take no part in a plain stage, and are counted.
         epochs: passes over the stage's mix.
         lr: peak rate of the adapters (of the projector where nothing else trains).
         projector_lr: peak rate of the projector when adapters train too.
@@ -56,11 +60,14 @@ class StageRecipe:
         shares: pattern of cells (``ar/*/*``, ``*/xray/report``) -> its share of the supervised tokens of an
             epoch; what no pattern names keeps its proportions in the rest. The first pattern that fits counts.
         weight_decay: decoupled, as in AdamW.
+        pack_tokens: longest pack of this stage, at most the recipe's; 0 takes the recipe's. Longer samples take no
+            part in the stage, and are counted.
     """
 
     name: str
     train: Trained = "projector+lora"
     objective: Objective = "next_token"
+    prompt_format: PromptFormat = "chat"
     epochs: int = 1
     lr: float = 2e-4
     projector_lr: float = 2e-5
@@ -73,6 +80,7 @@ class StageRecipe:
     weights: dict[str, float] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     weight_decay: float = 0.0
+    pack_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,10 @@ class Recipe:
     checkpoint_steps: int = 50
     keep_checkpoints: int = 2
     trackers: tuple[str, ...] = ()
+
+    def budget(self, stage: StageRecipe) -> int:
+        """Longest pack of a stage, in tokens."""
+        return stage.pack_tokens or self.pack_tokens
 
     def fingerprint(self) -> str:
         """Hex digest of every setting that changes what is computed: a resume must not mix recipes."""

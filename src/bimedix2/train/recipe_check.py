@@ -58,6 +58,7 @@ _STAGE = {
     "packs_per_step": _COUNT,
     "samples_per_step": _COUNT,
     "weight_decay": _COUNT,
+    "pack_tokens": _COUNT,
 }
 
 
@@ -85,6 +86,7 @@ def check_recipe(recipe: Recipe, source: str) -> None:
             english = f"{stage.name!r} must be a name that no other stage has"
             raise fault(source, f"{key}.name", english, f"يجب أن يكون {stage.name!r} اسما لا تحمله مرحلة أخرى")
         _check_stage(stage, source, key)
+        _check_number(stage.pack_tokens, _Interval(0, recipe.pack_tokens), source, f"{key}.pack_tokens")
 
 
 def _check_ranges(settings: Any, ranges: Mapping[str, _Interval], source: str, prefix: str) -> None:
@@ -126,6 +128,13 @@ def _check_words(stage: StageRecipe, source: str, key: str) -> None:
             key,
             "objective 'words' trains the projector alone; set train: projector and unfreeze_blocks: 0",
             "الهدف words يدرب المسقط وحده؛ اضبط train: projector وunfreeze_blocks: 0",
+        )
+    if stage.prompt_format != "chat":
+        raise fault(
+            source,
+            f"{key}.prompt_format",
+            "objective 'words' reads no prompt; leave prompt_format at chat",
+            "الهدف words لا يقرأ أي صيغة؛ اترك prompt_format على chat",
         )
     if stage.samples_per_step or stage.shares:
         raise fault(

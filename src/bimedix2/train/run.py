@@ -132,7 +132,7 @@ def dry_run(
     for line in plan_lines(figures):
         say(line)
     if len(held):
-        say(f"{len(held)} samples are held out for validation")
+        say(f"{prepared.count(held)} samples are held out for validation")
     say_skipped(prepared, say)
     return figures
 
@@ -188,6 +188,7 @@ def _prepare(
         max_tokens=recipe.pack_tokens,
         policy=recipe.bad_samples,
         max_images=recipe.images_per_pack,
+        plain=any(stage.prompt_format == "plain" for stage in recipe.stages),
         files=files,
         say=say,
     )
@@ -280,7 +281,7 @@ def run_manifest(prepared: Prepared, recipe: Recipe, seconds: float) -> dict[str
         "recipe": asdict(recipe),
         "recipe_fingerprint": recipe.fingerprint(),
         "data_manifest_sha256": prepared.manifest_hash,
-        "samples": len(prepared.store.table),
+        "samples": prepared.count(),
         "skipped": len(prepared.skipped),
         "images": 0 if prepared.images is None else len(prepared.images.pixels),
         "seed": recipe.seed,

@@ -26,6 +26,7 @@ from torch.nn.functional import normalize
 from bimedix2.model.encoder import encode_images, encoder_digest
 
 from .plan.ranks import ranks
+from .samples.table import CHAT
 
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
@@ -107,7 +108,8 @@ def _answers(prepared: Prepared, weights: dict[str, float]) -> Iterable[tuple[in
     store = prepared.store
     counts = store.table.image_count()
     for row in range(len(store.table)):
-        if counts[row] == 1 and weights.get(store.table.sources[store.table.source[row]], 1.0) > 0:
+        shown = counts[row] == 1 and store.table.form[row] == CHAT
+        if shown and weights.get(store.table.sources[store.table.source[row]], 1.0) > 0:
             yield int(store.table.images(row)[0]), store.ids(row)[store.supervised(row)]
 
 

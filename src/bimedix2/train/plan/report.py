@@ -9,6 +9,12 @@ from bimedix2.train.recipe import Recipe, StageRecipe
 
 from .steps import StagePlan
 
+_LEFT_OUT = {
+    "no_image": "without an image",
+    "not_plain": "not one question and one answer",
+    "too_long": "longer than the stage's packs",
+}
+
 
 def plan_figures(recipe: Recipe, plans: list[StagePlan | None]) -> dict[str, Any]:
     """What ``plan.json`` holds.
@@ -39,7 +45,8 @@ def _stage(recipe: Recipe, stage: StageRecipe, plan: StagePlan) -> dict[str, Any
         "samples": int(sum(cell["samples"] for cell in plan.cells.values())),
         "tokens": tokens,
         "supervised": int(supervised),
-        "fill": round(tokens / (len(packs) * recipe.pack_tokens), 4),
+        "fill": round(tokens / (len(packs) * recipe.budget(stage)), 4),
+        "left_out": plan.left_out,
         "cells": plan.cells,
     }
 
@@ -54,6 +61,9 @@ def plan_lines(figures: dict[str, Any]) -> Iterator[str]:
             f"{stage['stage']}: {stage['steps']:,} steps, {stage['packs']:,} packs {stage['fill']:.1%} full, "
             f"{stage['samples']:,} conversations, {stage['tokens']:,} tokens, {stage['supervised']:,} supervised"
         )
+        if stage["left_out"]:
+            counts = ", ".join(f"{count:,} {_LEFT_OUT[reason]}" for reason, count in stage["left_out"].items())
+            yield f"  records that take no part: {counts}"
         planned = sum(cell["planned"] for cell in stage["cells"].values()) or 1.0
         realised = stage["supervised"] or 1
         width = max(map(len, stage["cells"]))

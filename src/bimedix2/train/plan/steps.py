@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bimedix2.errors import ConfigError
 from bimedix2.train.recipe import Recipe, StageRecipe
-from bimedix2.train.samples.table import SampleTable
+from bimedix2.train.samples.table import CHAT, PLAIN, SampleTable
 
 from .mix import Rows, epoch_uses, one_phrasing, wanted_tokens
 from .packs import Pack, pack_epoch
@@ -29,11 +29,13 @@ class StagePlan:
         epoch_ends: number of steps after each epoch.
         cells: per cell, dict with ``natural`` (supervised tokens of one pass without weights), ``planned`` (wanted
             by weights and shares, all epochs), ``realised`` (in the steps) and ``samples`` (uses).
+        left_out: records that the stage cannot use: ``no_image``, ``not_plain``, ``too_long`` -> how many.
     """
 
     steps: list[Step]
     epoch_ends: list[int]
     cells: dict[str, dict[str, float]]
+    left_out: dict[str, int]
 
     def epoch(self, step: int) -> int:
         """0-based epoch of a 0-based step."""
@@ -84,19 +86,17 @@ def plan_stage(table: SampleTable, rows: Rows, recipe: Recipe, index: int) -> St
         ConfigError: nothing is left to train on.
     """
     stage = recipe.stages[index]
-    if stage.train == "projector":
-        # Without an image there is no path from the loss to the projector.
-        rows = rows[table.image_count()[rows] > 0]
+    rows, left_out = stage_rows(table, rows, recipe, index)
     steps: list[Step] = []
     ends: list[int] = []
-    tally = _Tally(table, stage)
+    tally, budget = _Tally(table, stage), recipe.budget(stage)
     for epoch in range(stage.epochs):
         salt = index * 1000 + epoch
         chosen = one_phrasing(table, rows, recipe.seed, salt)
         uses = epoch_uses(table, chosen, weights=stage.weights, shares=stage.shares, seed=recipe.seed, epoch=salt)
         tally.add(chosen, uses)
         packs = pack_epoch(
-            table, chosen, uses, budget=recipe.pack_tokens, images=recipe.images_per_pack, seed=recipe.seed, epoch=salt
+            table, chosen, uses, budget=budget, images=recipe.images_per_pack, seed=recipe.seed, epoch=salt
         )
         steps.extend(_group(packs, stage))
         ends.append(len(steps))
@@ -105,15 +105,36 @@ def plan_stage(table: SampleTable, rows: Rows, recipe: Recipe, index: int) -> St
             f"stage {stage.name!r}: no sample is left to train on; check weights, shares and the records",
             f"المرحلة {stage.name!r}: لم تبق أي عينة للتدريب؛ تحقق من weights و shares والسجلات",
         )
-    return StagePlan(steps, ends, tally.cells())
+    return StagePlan(steps, ends, tally.cells(), left_out)
 
 
-def plan_holdout(table: SampleTable, rows: Rows, recipe: Recipe) -> list[Pack]:
-    """Packs of the validation samples, the same at every validation."""
+def stage_rows(table: SampleTable, rows: Rows, recipe: Recipe, index: int) -> tuple[Rows, dict[str, int]]:
+    """Rows that stage ``index`` can train on, and the number of records that it cannot, by reason."""
+    stage = recipe.stages[index]
+    images, left_out = table.image_count(), {}
+    records = rows[table.form[rows] == CHAT]  # every record has one
+    if stage.train == "projector":
+        # Without an image there is no path from the loss to the projector.
+        shown = records[images[records] > 0]
+        left_out["no_image"] = len(records) - len(shown)
+        records = shown
+    chosen = records
+    if stage.prompt_format == "plain":
+        chosen = rows[table.form[rows] == PLAIN]
+        left_out["not_plain"] = len(records) - len(chosen)
+    fits = table.length[chosen] <= recipe.budget(stage)
+    left_out["too_long"] = int((~fits).sum())
+    return chosen[fits], {reason: count for reason, count in left_out.items() if count}
+
+
+def plan_holdout(table: SampleTable, rows: Rows, recipe: Recipe, index: int) -> list[Pack]:
+    """Packs of the validation samples of stage ``index``, the same at every validation; texts stay in."""
+    form = PLAIN if recipe.stages[index].prompt_format == "plain" else CHAT
+    budget, images = recipe.budget(recipe.stages[index]), recipe.images_per_pack
+    rows = rows[(table.form[rows] == form) & (table.length[rows] <= budget)]
     if not len(rows):
         return []
     uses = np.ones(len(rows), dtype=np.int64)
-    budget, images = recipe.pack_tokens, recipe.images_per_pack
     return pack_epoch(table, rows, uses, budget=budget, images=images, seed=0, epoch=0)
 
 

@@ -80,6 +80,7 @@ def _small_stage(stage: StageRecipe, records: list[Record]) -> StageRecipe:
         packs_per_step=min(stage.packs_per_step, 8),
         samples_per_step=min(stage.samples_per_step, 24),
         shares=_present_shares(stage.shares, cells),
+        pack_tokens=min(stage.pack_tokens, PACK_TOKENS),
     )
 
 

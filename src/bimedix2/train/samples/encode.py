@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from bimedix2.records.schema import Record
 from bimedix2.records.validate import find_fault
-from bimedix2.text.chat import ChatError, Encoded, encode_conversation
+from bimedix2.text.chat import ChatError, ChatTemplate, Encoded, encode_conversation
+from bimedix2.text.chat.template import PLAIN as PLAIN_TEMPLATE
 
-from .table import stable_hash
+from .table import CHAT, PLAIN, stable_hash
 
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
@@ -57,6 +58,7 @@ class Sample:
         ids: (length,) int32.
         supervised: (length,) bool.
         images: indices into the image store, in the order in which they are shown.
+        form: ``CHAT`` or ``PLAIN``.
     """
 
     record_id: str
@@ -69,6 +71,7 @@ class Sample:
     prefix: int
     prefix_key: int
     images: tuple[int, ...]
+    form: int = CHAT
 
     @property
     def key(self) -> int:
@@ -84,11 +87,13 @@ class SampleEncoder:
         bundle: gives tokenizer, template and image token.
         max_tokens: a longer conversation is no sample, for cutting it would supervise half an answer.
         max_images: most images of a conversation; 0 sets no bound.
+        plain: whether some stage trains on the plain form too.
     """
 
     bundle: Bundle
     max_tokens: int
     max_images: int = 0
+    plain: bool = False
 
     def encode(self, record: Record, places: Sequence[int]) -> Sample | Bad:
         """Tokenise.
@@ -106,6 +111,17 @@ class SampleEncoder:
             return Bad("bad_text", "turns", error.message, error.message_ar)
         return self._check_tokens(encoded) or _sample(record, encoded, places)
 
+    def encode_plain(self, record: Record, places: Sequence[int]) -> Sample | None:
+        """The plain form of a record whose chat form is a sample: its images and the answer, without the question.
+
+        LLaVA's form for aligning the projector, ``BOS image... answer newline``, where the answer and the line break
+        are predicted (arXiv 2304.08485). It exists where one user turn with images is followed by one answer.
+        """
+        if not self.plain or not is_caption(record):
+            return None
+        # Never longer than the chat form, which fits.
+        return _sample(record, self._tokens(record, PLAIN_TEMPLATE), places, PLAIN)
+
     def _check(self, record: Record) -> Bad | None:
         if all(turn.role != "assistant" for turn in record.turns):
             return Bad(
@@ -120,11 +136,11 @@ class SampleEncoder:
             return Bad("too_many_images", "images", reason, f"عدد الصور {count} وهو أكثر من {self.max_images}")
         return None
 
-    def _tokens(self, record: Record) -> Encoded:
+    def _tokens(self, record: Record, template: ChatTemplate | None = None) -> Encoded:
         return encode_conversation(
             record.turns,
             self.bundle.tokenizer,
-            self.bundle.template,
+            template or self.bundle.template,
             image_token_id=self.bundle.image_token_id,
             tokens_per_image=self.bundle.tokens_per_image,
             image_count=len(record.images),
@@ -143,7 +159,13 @@ class SampleEncoder:
         return None
 
 
-def _sample(record: Record, encoded: Encoded, places: Sequence[int]) -> Sample:
+def is_caption(record: Record) -> bool:
+    """Whether nothing but the question is lost in the plain form: one user turn with images, then one answer."""
+    turns = [turn for turn in record.turns if turn.role != "system"]
+    return [turn.role for turn in turns] == ["user", "assistant"] and bool(turns[0].images)
+
+
+def _sample(record: Record, encoded: Encoded, places: Sequence[int], form: int = CHAT) -> Sample:
     ids = np.array(encoded.input_ids, dtype=np.int32)
     supervised = np.zeros(len(ids), dtype=np.bool_)
     for span in encoded.spans:
@@ -164,14 +186,15 @@ def _sample(record: Record, encoded: Encoded, places: Sequence[int]) -> Sample:
         prefix=prefix,
         prefix_key=_prefix_key(images, ids[:prefix]) if prefix else 0,
         images=images,
+        form=form,
     )
 
 
 def _shared_prefix(encoded: Encoded) -> int:
-    """Tokens up to the last image's last one; 0 without images, and where an answer stands before the last image:
-    a token that is predicted belongs to one conversation alone."""
+    """Tokens up to the last image's last one; 0 without images, and where an answer stands before the last image or
+    right behind it: what is predicted, and the position that predicts it, belong to one conversation alone."""
     last = max((index for index, span in enumerate(encoded.spans) if span.kind == "image"), default=None)
-    if last is None or any(span.supervised for span in encoded.spans[:last]):
+    if last is None or any(span.supervised for span in encoded.spans[: last + 2]):
         return 0
     return encoded.spans[last].end
 
@@ -195,4 +218,5 @@ def settings(encoder: SampleEncoder) -> dict[str, Any]:
         "tokens_per_image": bundle.tokens_per_image,
         "max_tokens": encoder.max_tokens,
         "max_images": encoder.max_images,
+        "plain": encoder.plain,
     }

@@ -22,7 +22,7 @@ from .files import ImageFiles, find_images, manifest_hash
 from .images import ImageFormat, ImageStore, store_name
 from .journal import sole_builder
 from .store import FORMAT, TokenStore, TokenWriter
-from .table import stable_hash
+from .table import CHAT, stable_hash
 
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
@@ -83,6 +83,10 @@ class Prepared:
     skipped: list[Skipped]
     manifest_hash: str
 
+    def count(self, rows: NDArray[np.int64] | slice = slice(None)) -> int:
+        """Records among ``rows``, all without an argument; a record may have a row of each form."""
+        return int((self.store.table.form[rows] == CHAT).sum())
+
 
 def prepare(
     records: Sequence[Record],
@@ -93,6 +97,7 @@ def prepare(
     max_tokens: int,
     policy: Literal["skip", "stop"] = "skip",
     max_images: int = 0,
+    plain: bool = False,
     image_format: ImageFormat = "raw",
     workers: int = 0,
     files: Sequence[tuple[str, int]] = (),
@@ -111,6 +116,7 @@ def prepare(
         max_tokens: longest sample; a longer one is bad, never cut.
         policy: ``skip`` leaves bad samples out, ``stop`` ends at the first.
         max_images: most images of a sample; 0 sets no bound.
+        plain: add the plain form of every record that has one.
         image_format: see :class:`ImageStore`.
         workers: images decoded at a time; 0 takes the number of processors, 8 at most.
         files: name and number of records of each file that the records came from, in order, for messages.
@@ -122,7 +128,7 @@ def prepare(
         AssetError: the disk is full or not writable.
     """
     found = find_images(records, root, folder, say)
-    job = _Job(records, found, SampleEncoder(bundle, max_tokens, max_images), policy, files, say)
+    job = _Job(records, found, SampleEncoder(bundle, max_tokens, max_images, plain), policy, files, say)
     image_name = store_name(found.items, bundle.image_policy, image_format) if found.items else ""
 
     def build_images() -> ImageStore | None:
@@ -191,7 +197,8 @@ class _Job:
             broken = images.broken if images is not None else {}
             drop = [(row, place, self._broken(place, image, broken[image].message, broken[image].message_ar))
                     for row, place, image in writer.samples_with(broken)]  # fmt: skip
-            skipped = sorted([*skipped, *((place, bad) for _, place, bad in drop)], key=lambda pair: pair[0])
+            # Both forms of a record show the same pictures; it is left out once.
+            skipped = sorted([*skipped, *{place: bad for _, place, bad in drop}.items()], key=lambda pair: pair[0])
             self.judge(skipped)
             meta = {
                 "manifest_hash": manifest_hash(self.records, list(self.found.digests.values())),
@@ -209,16 +216,16 @@ class _Job:
         while writer.done < total:
             for place in range(writer.done, min(total, writer.done + _CHUNK)):
                 outcome = _DUPLICATE if repeated[place] else self._encode(self.records[place])
-                if isinstance(outcome, Bad):
-                    if self.policy == "stop":
-                        raise _located(self.records[place].id, place, outcome, self.files).error()
-                    writer.skip(outcome)
+                if not isinstance(outcome, Bad):
+                    writer.add(*outcome)
+                elif self.policy == "stop":
+                    raise _located(self.records[place].id, place, outcome, self.files).error()
                 else:
-                    writer.add(outcome)
+                    writer.skip(outcome)
             writer.commit()
             self.say(f"samples tokenised: {writer.done} of {total}")
 
-    def _encode(self, record: Record) -> Sample | Bad:
+    def _encode(self, record: Record) -> list[Sample] | Bad:
         places = [self.found.place(image) for image in record.images]
         if None in places:
             at = places.index(None)
@@ -226,7 +233,12 @@ class _Job:
             reason = f"{path} does not exist or cannot be read; correct the path or --data"
             reason_ar = f"الصورة {path} غير موجودة أو لا يمكن قراءتها؛ صحح المسار أو --data"
             return Bad("image_missing", f"images[{at}].path", reason, reason_ar)
-        return self.encoder.encode(record, [place for place in places if place is not None])
+        shown = [place for place in places if place is not None]
+        sample = self.encoder.encode(record, shown)
+        if isinstance(sample, Bad):
+            return sample
+        plain = self.encoder.encode_plain(record, shown)
+        return [sample] if plain is None else [sample, plain]
 
     def _broken(self, place: int, image: int, message: str, message_ar: str) -> Bad:
         places = [self.found.place(reference) for reference in self.records[place].images]

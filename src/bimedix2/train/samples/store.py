@@ -22,14 +22,15 @@ from .encode import Bad, Sample
 from .journal import GrowingFolder, load_column, load_flat, save_column, writing
 from .table import SampleTable
 
-FORMAT = 1
+FORMAT = 2
 _MOST_SOURCES = 2**16
-_SCALARS = ("key", "group", "pair", "source", "cell", "length", "prefix", "prefix_key", "supervised")
+_SCALARS = ("key", "group", "pair", "source", "cell", "length", "prefix", "prefix_key", "supervised", "form")
 _PLACES = ("token_at", "name_at", "name_size", "record")
 _ROW = np.dtype(
     [
         *((name, "<u8") for name in ("key", "group", "pair", "prefix_key")),
         *((name, "<u2") for name in ("source", "cell")),
+        ("form", "u1"),
         *((name, "<i4") for name in ("length", "prefix", "supervised", "name_size", "images")),
         *((name, "<i8") for name in ("token_at", "name_at", "record")),
     ]
@@ -107,15 +108,20 @@ class TokenWriter:
         self._sources: dict[str, int] = {name: code for code, name in enumerate(state.get("sources", []))}
         self._cells: dict[str, int] = {name: code for code, name in enumerate(state.get("cells", []))}
 
-    def add(self, sample: Sample) -> None:
-        """Take the sample of the next record.
+    def add(self, *samples: Sample) -> None:
+        """Take the samples of the next record, one of each form.
 
         Raises:
             DataError: ``too_many_sources``.
         """
+        for sample in samples:
+            self._append(sample)
+        self.done += 1
+
+    def _append(self, sample: Sample) -> None:
         name = sample.record_id.encode()
         row = np.zeros((), _ROW)
-        for column in ("key", "group", "pair", "prefix", "prefix_key"):
+        for column in ("key", "group", "pair", "prefix", "prefix_key", "form"):
             row[column] = getattr(sample, column)
         code = self._sources.setdefault(sample.source, len(self._sources))
         if len(self._sources) > _MOST_SOURCES:
@@ -141,7 +147,6 @@ class TokenWriter:
             self._out.append(file, data)
         self._tokens += len(sample.ids)
         self._name_bytes += len(name)
-        self.done += 1
 
     def skip(self, bad: Bad) -> None:
         """Leave the next record out, and say why."""

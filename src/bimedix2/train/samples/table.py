@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+CHAT, PLAIN = 0, 1
+
 
 @dataclass(frozen=True)
 class SampleTable:
@@ -25,6 +27,7 @@ class SampleTable:
         prefix: (N,) int32, leading tokens that conversations about the same images share; 0 where none are.
         prefix_key: (N,) uint64, equal exactly where images and prefix tokens are; 0 where ``prefix`` is 0.
         supervised: (N,) int32, tokens that are predicted.
+        form: (N,) uint8, :data:`CHAT` or :data:`PLAIN`; a record has a row of each form that some stage trains on.
         image_start: (N + 1,) int64; images of row n are ``image_index[image_start[n]:image_start[n + 1]]``.
         image_index: (M,) int32 into the image store, in the order in which they are shown.
         sources: names of the data sets.
@@ -40,6 +43,7 @@ class SampleTable:
     prefix: NDArray[np.int32]
     prefix_key: NDArray[np.uint64]
     supervised: NDArray[np.int32]
+    form: NDArray[np.uint8]
     image_start: NDArray[np.int64]
     image_index: NDArray[np.int32]
     sources: tuple[str, ...]
@@ -66,7 +70,7 @@ def stable_hash(*parts: object) -> int:
 def table_from(
     rows: Sequence[dict[str, object]], sources: Sequence[str], cells: Sequence[str], images: Sequence[Sequence[int]]
 ) -> SampleTable:
-    """A table from one dict per sample with the scalar columns, and the images of each."""
+    """A table from one dict per sample with the scalar columns (``form`` may be missing), and the images of each."""
     types = {
         "key": np.uint64, "group": np.uint64, "pair": np.uint64, "prefix_key": np.uint64,
         "source": np.uint16, "cell": np.uint16, "length": np.int32, "prefix": np.int32, "supervised": np.int32,
@@ -76,4 +80,5 @@ def table_from(
     }
     starts = np.concatenate([[0], np.cumsum([len(group) for group in images])]).astype(np.int64)
     flat = np.array([image for group in images for image in group], dtype=np.int32)
+    columns["form"] = np.array([row.get("form", CHAT) for row in rows], dtype=np.uint8)
     return SampleTable(**columns, image_start=starts, image_index=flat, sources=tuple(sources), cells=tuple(cells))  # type: ignore[arg-type]
