@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from bimedix2.data.check.rows import BadRow
     from bimedix2.data.check.show import Summary
     from bimedix2.data.runner import Runner
-    from bimedix2.errors import RecordError
-    from bimedix2.records import Record
     from bimedix2.records.schema import Language
 
 
@@ -195,8 +193,9 @@ def _check_pairs(path: Path, options: CheckOptions, out: _Output, runner: Runner
 
 def _check_records(path: Path, options: CheckOptions, out: _Output, runner: Runner) -> None:
     from bimedix2.data.check.batches import record_checker
+    from bimedix2.data.check.originals import with_originals
 
-    _check(_with_originals(path), partial(record_checker, options), out, runner)
+    _check(with_originals(path), partial(record_checker, options), out, runner)
 
 
 def _check(rows: Iterable[Any], checker: Any, out: _Output, runner: Runner) -> None:
@@ -210,35 +209,3 @@ def _check(rows: Iterable[Any], checker: Any, out: _Output, runner: Runner) -> N
                 out.bad(row)
             else:
                 out.result(result, texts_of(row))
-
-
-def _with_originals(path: Path) -> Iterator[tuple[Record, Record] | BadRow]:
-    """Translations with their originals, and bad rows where they are."""
-    from bimedix2.data.check.rows import BadRow
-    from bimedix2.records import read_records
-
-    wanted = {record.parent for record in read_records(path, on_error=_ignore) if record.parent}
-    originals = {record.id: record for record in read_records(path, on_error=_ignore) if record.id in wanted}
-    bad: list[BadRow] = []
-
-    def note(error: RecordError) -> None:
-        texts = f"{error.field}: {error.problem}", f"{error.field}: {error.problem_ar}"
-        bad.append(BadRow(error.row, None, *texts, b""))
-
-    for number, record in enumerate(read_records(path, on_error=note), 1):
-        yield from bad
-        bad.clear()
-        if record.parent is None:
-            continue
-        original = originals.get(record.parent)
-        if original is None:
-            problem = f"the original {record.parent!r} of {record.id!r} is not in the file"
-            problem_ar = f"الأصل {record.parent!r} للسجل {record.id!r} ليس في الملف"
-            yield BadRow(number, record.id, problem, problem_ar, record.id.encode())
-        elif original.turns[0].language != record.turns[0].language:
-            yield original, record
-    yield from bad
-
-
-def _ignore(error: RecordError) -> None:
-    """Bad rows are told of in the last pass."""

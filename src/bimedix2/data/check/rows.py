@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from bimedix2.data.seen import Seen
+
 from .pairs import PairRow
 
 _FIELDS = ("id", "source", "translation")
@@ -57,16 +59,19 @@ def _read(number: int, line: bytes) -> PairRow | BadRow:
     return BadRow(number, own if isinstance(own, str) and own.isprintable() else None, *fault, line)
 
 
+def repeated_id(number: int, row_id: str, line: bytes) -> BadRow:
+    """A row whose id another one has before it."""
+    return BadRow(number, row_id, f"id {row_id!r} came before", f"المعرف {row_id!r} ورد من قبل", line)
+
+
 def read_pairs(lines: Iterable[bytes]) -> Iterator[PairRow | BadRow]:
     """Pairs and bad rows in the order of the lines; empty lines are skipped, an id that came before is a bad row."""
-    seen: set[str] = set()
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        row = _read(number, line.rstrip(b"\r\n"))
-        if isinstance(row, PairRow):
-            if row.id in seen:
-                yield BadRow(number, row.id, f"id {row.id!r} came before", f"المعرف {row.id!r} ورد من قبل", line)
+    with Seen() as seen:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
                 continue
-            seen.add(row.id)
-        yield row
+            row = _read(number, line.rstrip(b"\r\n"))
+            if isinstance(row, PairRow) and seen.first(row.id) is not None:
+                yield repeated_id(number, row.id, line)
+            else:
+                yield row
