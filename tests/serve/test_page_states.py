@@ -86,11 +86,11 @@ class Noting(EchoEngine):
     def __init__(self) -> None:
         super().__init__()
         self.jobs: list[Job] = []
-        self.down = False
+        self.down = 0.0  # seconds after which to ask again
 
     async def generate(self, job: Job) -> AsyncGenerator[Delta]:
         if self.down:
-            raise EngineDownError("The model is being loaded.", "يجري تحميل النموذج.")
+            raise EngineDownError("The model is being loaded.", "يجري تحميل النموذج.", retry_after=self.down)
         self.jobs.append(job)
         async for piece in super().generate(job):
             yield piece
@@ -138,19 +138,50 @@ def test_an_emergency_has_its_own_block(
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_a_question_to_an_unready_model_can_be_sent_again(browser: Any, tmp_path: Path, language: str) -> None:
     engine = Noting()
-    engine.down = True
+    engine.down = 55
     with running(tmp_path, engine) as server:
         pb.enter(browser, server, language)
         pb.ask(browser, "BI-RADS 4?")
         said = browser.run("document.querySelector('.answer .note.fault').textContent")
         assert said == {"en": "The model is being loaded.", "ar": "يجري تحميل النموذج."}[language]
         assert "BI-RADS 4?" in browser.run("document.querySelector('.user').textContent")
-        engine.down = False
+        counting = browser.run("document.querySelector('.answer .progress').textContent")
+        assert {"en": "goes out again in 5", "ar": "يعاد إرسال السؤال بعد 5"}[language] in counting
+        engine.down = 0
         browser.run("document.querySelector('.answer .actions button').click()")
         pb.wait(browser, "document.querySelector('.answer .text')?.textContent.includes('BI-RADS 4?')")
         pb.wait(browser, "document.getElementById('send').dataset.t === 'send'")
         assert browser.run("document.querySelectorAll('.message').length") == 2
         assert len(engine.jobs) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_refused_question_goes_out_again_by_itself(browser: Any, tmp_path: Path, language: str) -> None:
+    engine = Noting()
+    engine.down = 3
+    with running(tmp_path, engine) as server:
+        pb.enter(browser, server, language)
+        pb.ask(browser, "BI-RADS 4?")
+        pb.wait(browser, "document.getElementById('announce').textContent !== ''")  # for screen readers, once
+        engine.down = 0
+        pb.wait(browser, "document.querySelector('.answer .text')?.textContent.includes('BI-RADS 4?')")
+        pb.wait(browser, "document.getElementById('send').dataset.t === 'send'")
+        assert browser.run("document.querySelectorAll('.message').length") == 2
+        assert browser.run("document.querySelector('.answer .progress').hidden")
+        assert len(engine.jobs) == 1
+
+
+def test_what_only_reads_is_asked_for_again_when_the_server_is_back(browser: Any, tmp_path: Path) -> None:
+    with running(tmp_path, EchoEngine()) as server:
+        pb.enter(browser, server)
+        pb.ask(browser, "BI-RADS 4?")
+        pb.wait(browser, "document.querySelectorAll('#conversations .entry').length === 1")
+        browser.run("document.getElementById('new').click()")
+        pb.wait(browser, "document.querySelectorAll('#conversations .entry').length === 1")
+    browser.run("document.querySelector('#conversations .entry').click()")
+    with running(tmp_path, EchoEngine(), port=server.port):
+        pb.wait(browser, "document.querySelectorAll('.message').length === 2")
+        assert browser.run("document.getElementById('fault').hidden")
 
 
 def test_faults_come_in_the_language_of_the_page(browser: Any, tmp_path: Path) -> None:

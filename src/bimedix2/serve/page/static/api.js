@@ -30,7 +30,24 @@ async function faultOf(answer) {
   }
 }
 
-export async function ask(path, { method = "GET", json, body, signal } = {}) {
+const PATIENCE = [1, 2, 4]; // seconds before what only reads is sent again
+const LONGEST = 10;
+const passes = (error) => error instanceof Fault && [0, 429, 503].includes(error.status);
+
+/** A request; what only reads is sent again while the server is busy, waking or out of reach. */
+export async function ask(path, options = {}) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await once(path, options);
+    } catch (error) {
+      const wait = Math.max(PATIENCE[tries] ?? Infinity, error.wait ?? 0);
+      if ((options.method ?? "GET") !== "GET" || !passes(error) || wait > LONGEST) throw error;
+      await new Promise((done) => setTimeout(done, wait * 1000));
+    }
+  }
+}
+
+async function once(path, { method = "GET", json, body, signal }) {
   const headers = { "Accept-Language": current() };
   if (key) headers.Authorization = `Bearer ${key}`;
   if (json !== undefined) headers["Content-Type"] = "application/json";

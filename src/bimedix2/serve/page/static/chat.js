@@ -13,6 +13,8 @@ let kept = () => {};
 let saving = Promise.resolve();
 const places = new WeakMap(); // id of a conversation by its messages
 const DRAW_EVERY = 60; // milliseconds
+const AGAIN = 3; // times that a refused question goes out again by itself
+const LONGEST = 60; // seconds; after a longer wait people have gone on to something else
 
 export const onKept = (listener) => (kept = listener);
 
@@ -106,7 +108,7 @@ function requestOf() {
   };
 }
 
-async function answer() {
+async function answer(tries = 0) {
   const controller = new AbortController();
   const question = talk.messages.at(-1);
   const message = { role: "assistant", content: [{ type: "text", text: "" }], language: question.language, created: Date.now() / 1000, notices: [] };
@@ -119,11 +121,13 @@ async function answer() {
   $("log").append(view.element);
   follow(true);
   let fault = null;
+  let wait = 0;
   try {
     await receive(message, view, controller.signal, requestOf());
   } catch (error) {
     if (error.name === "AbortError") message.stopped = true;
     else fault = error.message;
+    if ([429, 503].includes(error.status)) wait = error.wait; // refused before anything was done
   }
   if (talk.running !== controller) return; // another conversation was opened
   talk.running = null;
@@ -137,10 +141,30 @@ async function answer() {
     else $("log").lastElementChild.replaceWith(view.element);
     view.draw(stripControls(text));
     view.finish([["retry", "retry", retry]], fault ?? undefined);
+    if (wait > 0 && wait <= LONGEST && tries < AGAIN) {
+      fault = `${fault} ${t("again_in", { count: wait })}`;
+      sendLater(view, wait, tries);
+    }
   }
   show(message);
   announce(fault ?? t(message.stopped ? "stopped" : "answer_ready"));
   if (text) await keep();
+}
+
+/** Count the wait down that a busy server asked for, then send the question again, unless something else was done. */
+function sendLater(view, wait, tries) {
+  const question = talk.messages.at(-1);
+  const due = Date.now() + wait * 1000;
+  const tick = () => {
+    if (talk.running || talk.messages.at(-1) !== question || !view.element.isConnected) return;
+    const count = Math.ceil((due - Date.now()) / 1000);
+    if (count <= 0) answer(tries + 1);
+    else {
+      view.progress(t("again_in", { count }));
+      setTimeout(tick, 1000);
+    }
+  };
+  tick();
 }
 
 async function receive(message, view, signal, request) {
