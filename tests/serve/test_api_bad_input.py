@@ -158,7 +158,8 @@ def test_too_much_text_is_413(server: Running) -> None:
         ("stream", ["yes", 1]),
         ("stream_options", [[], {"include_usage": 2}]),
         ("logprobs", [True, 1]),
-        ("tools", [[{}]]),
+        ("tools", [{}, [{}] * 129]),
+        ("tool_choice", ["required", {"type": "function", "function": {"name": "f"}}]),
         ("response_format", [{"type": "json_object"}]),
         ("language", ["fr", ""]),
         ("model", [5, "", "x" * 300]),
@@ -175,11 +176,16 @@ def test_values_out_of_their_documented_range_are_422(server: Running, field: st
 
 def test_neutral_values_and_fields_that_change_nothing_are_taken(server: Running) -> None:
     fields = {
-        "n": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "tools": [], "logprobs": False,
+        "n": 1, "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "logprobs": False,
         "response_format": {"type": "text"}, "user": "u", "metadata": {"a": "b"}, "store": False, "seed": None,
         "temperature": None, "stop": None, "stream": None, "stream_options": None, "max_tokens": 100,
     }  # fmt: skip
     assert server.chat(**fields).status_code == 200
+    # Open WebUI offers its tools with every question; none of them has to be called.
+    offered = [{"type": "function", "function": {"name": "search", "parameters": {"type": "object"}}}]
+    for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
+        found = server.chat(tools=offered, parallel_tool_calls=True, **choice)
+        assert found.json()["choices"][0]["finish_reason"] == "stop"
 
 
 @pytest.mark.parametrize("name", ["other", "../../etc", "echo:", "echo:none", "echo:../../etc", "gpt-4o"])

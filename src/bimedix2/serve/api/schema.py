@@ -59,7 +59,8 @@ class ChatRequest(Struct):
     """``POST /v1/chat/completions``.
 
     Fields of OpenAI that would change the answer and that no engine here has are accepted with their neutral value
-    alone; fields that would not (``user``, ``metadata`` …) are ignored.
+    alone; fields that would not (``user``, ``metadata`` …) are ignored. ``tools`` may be offered, as many pages do with
+    every question: a model is free to call none, and ours never does. A call cannot be demanded.
     """
 
     messages: Annotated[list[Message], Meta(min_length=1)]
@@ -80,7 +81,8 @@ class ChatRequest(Struct):
     presence_penalty: Annotated[float, Meta(ge=0.0, le=0.0)] | None = None
     logit_bias: Annotated[dict[str, float], Meta(max_length=0)] | None = None
     logprobs: bool | None = None
-    tools: Annotated[list[Any], Meta(max_length=0)] | None = None
+    tools: Annotated[list[Any], Meta(max_length=128)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
     response_format: ResponseFormat | None = None
 
 
