@@ -92,11 +92,14 @@ def test_every_cell_has_a_plan_that_mostly_passes_lots_at_its_aql() -> None:
             assert chance_to_pass(plan, aql / 100) > 0.86, (lot, aql, plan)
 
 
-def test_a_double_plan_passes_as_often_as_its_single_one() -> None:
-    """The standard matches each double plan to a single one: K at 1.0 is n = 125, Ac = 3."""
-    plan = double_plan(2000, 1.0)
-    for share in (0.005, 0.01, 0.02, 0.04, 0.06):
-        assert chance_to_pass(plan, share) == pytest.approx(binomial_cdf(3, 125, share), abs=0.05)
+@pytest.mark.parametrize(
+    ("aql", "accept"), [(0.4, 1), (0.65, 2), (1.0, 3), (1.5, 5), (2.5, 7), (4.0, 10), (6.5, 14), (10.0, 21)]
+)
+def test_a_double_plan_passes_as_often_as_its_single_one(aql: float, accept: int) -> None:
+    """Row K of table II-A (125 rows, these acceptance numbers): the standard made its double plans to match it."""
+    plan = double_plan(2000, aql)
+    for share in (aql / 200, aql / 100, aql / 50, aql / 30, aql / 20):
+        assert chance_to_pass(plan, share) == pytest.approx(binomial_cdf(accept, 125, share), abs=0.08), share
 
 
 def test_the_chance_to_pass_is_that_of_simulated_lots() -> None:
