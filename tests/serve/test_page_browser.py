@@ -15,7 +15,7 @@ import pytest
 from api_server import Running, running
 
 from bimedix2.serve.engines.echo import EchoEngine
-from bimedix2.text.bidi import direction_of, ltr_runs
+from bimedix2.text.bidi import block_direction, direction_of, ltr_runs
 
 HERE = Path(__file__).parent
 STRINGS: list[str] = json.loads((HERE / "page_strings.json").read_text(encoding="utf-8"))
@@ -60,6 +60,17 @@ def test_the_rules_of_direction_are_those_of_the_package(browser: Any, server: R
     found = pb.module(browser, "bidi.js", f"{json.dumps(letters)}.map((s) => m.directionOf(s, 'none'))")
     different = [hex(ord(c)) for c, d in zip(letters, found, strict=True) if d != direction_of(c, "none")]  # type: ignore[arg-type]
     assert different == []
+    for base in ("rtl", "ltr"):
+        blocks = [
+            *lines,
+            "ورم Grade II (BI-RADS 4)",
+            "Grade II ورم دبقي",
+            "**ورم** Grade II",
+            "12 mm",
+            "«CT scan» صورة",
+        ]
+        found = pb.module(browser, "bidi.js", f"{json.dumps(blocks)}.map((s) => m.blockDirection(s, '{base}'))")
+        assert found == [block_direction(line, base) for line in blocks]
 
 
 def test_measurements_read_from_left_to_right_in_arabic(browser: Any, server: Running) -> None:

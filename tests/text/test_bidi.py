@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bimedix2.text import direction_of, isolate_ltr, ltr_runs, strip_bidi_controls
-from bimedix2.text.bidi import LRI, PDI
+from bimedix2.text.bidi import LRI, PDI, block_direction
 
 
 @pytest.mark.parametrize(
@@ -113,3 +114,21 @@ def test_hostile_lines_take_linear_time() -> None:
     for line in ("س " + "a (a " * 5000, "س " + "1" * 20000 + "-" * 20000, "س " + "a." * 10000 + "<= " * 10000):
         isolate_ltr(line)
     assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("block", "message", "expected"),
+    [
+        ("ورم Grade II (BI-RADS 4)", "rtl", "rtl"),  # Latin letters are more, but it begins in Arabic
+        ("ورم Grade II (BI-RADS 4)", "ltr", "ltr"),
+        ("12. **ورم** Grade II BI-RADS", "rtl", "rtl"),  # signs and digits are no beginning
+        ("Grade II astrocytoma ورم", "rtl", "ltr"),
+        ("CT للصدر", "rtl", "rtl"),
+        ("12 × 8", "rtl", "rtl"),
+        ("12 × 8", "ltr", "ltr"),
+    ],
+)
+def test_a_block_that_begins_in_arabic_stays_arabic_in_an_arabic_message(
+    block: str, message: Literal["rtl", "ltr"], expected: str
+) -> None:
+    assert block_direction(block, message) == expected

@@ -65,6 +65,21 @@ def direction_of(block: str, default: Direction = "ltr") -> Direction:
     return "rtl" if totals["rtl"] > totals["ltr"] else "ltr"
 
 
+def block_direction(block: str, message: Direction = "ltr") -> Direction:
+    """The direction of a block of a message: of an Arabic one, what begins in Arabic stays Arabic.
+
+    ``"ورم Grade II (BI-RADS 4)"`` holds more Latin letters than Arabic ones, and is an Arabic line all the same.
+
+    Args:
+        block: one paragraph.
+        message: direction of the message that it belongs to.
+    """
+    first = next((character for character in block if character.isalpha()), "")
+    if message == "rtl" and _HAS_RTL.match(first):
+        return "rtl"
+    return direction_of(block, message)
+
+
 def strip_bidi_controls(text: str) -> str:
     """Remove every bidirectional control (marks, embeddings, overrides, isolates).
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bimedix2.records.schema import Language
-from bimedix2.text.bidi import Direction, direction_of, ltr_runs, strip_bidi_controls
+from bimedix2.text.bidi import Direction, block_direction, ltr_runs, strip_bidi_controls
 
 Kind = Literal["title", "heading", "paragraph", "bullet", "quote", "notice", "picture"]
 
@@ -82,17 +82,17 @@ def block(
     picture: bytes = b"",
     plain: bool = True,
 ) -> Block:
-    """A block of one line; its direction is that of most of its letters.
+    """A block of one line; its direction is that of most of its letters, as :func:`block_direction` refines it.
 
     Args:
         text: one line; control characters and bidirectional controls are dropped.
         kind, mark, picture: as in ``Block``.
-        default: direction where the letters do not tell.
+        default: direction of the message that it belongs to.
         plain: ``False`` reads ``**…**`` as bold.
     """
     spans = [Span(clean(text))] if plain else _spans(clean(text))
     whole = "".join(span.text for span in spans)
-    direction = direction_of(whole, default)
+    direction = block_direction(whole, default)
     runs = _runs(spans, ltr_runs(whole, direction) if direction == "rtl" else [])
     return Block(kind=kind, runs=runs, direction=direction, mark=mark, picture=picture)
 
