@@ -32,6 +32,8 @@ GOOD = [
     ("He should not be given aspirin.", "يجب ألا يعطى الأسبرين."),
     ("No", "لا"),
     ("unilateral", "أحادي الجانب"),
+    ("He denies chest pain.", "ينفي وجود ألم في الصدر."),
+    ("She denies fever or chills.", "لا تعاني من حمى أو قشعريرة."),
 ]
 BAD = [
     ("There is no evidence of pneumothorax.", "يوجد دليل على استرواح الصدر."),
@@ -43,6 +45,8 @@ BAD = [
     ("Avoid alcohol and do not smoke.", "تجنب الكحول ودخن."),
     ("There is no fracture and no dislocation.", "لا يوجد كسر ويوجد خلع."),
     ("He should not be given aspirin.", "يجب أن يعطى الأسبرين."),
+    ("He denies chest pain.", "لديه ألم في الصدر."),
+    ("The patient denies any history of diabetes.", "لدى المريض تاريخ من داء السكري."),
 ]
 
 ADDED = "Pleural effusion is present."  # Arabic is the side that denies
