@@ -157,7 +157,7 @@ def train(work: Path, folder: Path, plan: dict[str, Any]) -> dict[str, Any]:
     marks = Marks(None)
     marks.bundle = load_bundle(recipe.model, device="cpu", dtype=recipe.dtype, adapter="none")
     records = list(read_jsonl(work / "records.jsonl"))
-    assert train_records(recipe, records, marks.load, work, folder, lambda _: None, marks.stop)
+    assert train_records(recipe, records, marks.load, work, folder, lambda *_: None, marks.stop)
     parts = marks.parts()
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if "loss" in row]

@@ -64,7 +64,7 @@ def train(run: Path, engine: str, count: int, packs: int, stop: Callable[[], boo
     """Train on ``count`` texts, from the last checkpoint on."""
     from bimedix2.train.run import train_records
 
-    train_records(recipe(engine, packs), records(count), bundle, run, run, lambda _: None, stop)
+    train_records(recipe(engine, packs), records(count), bundle, run, run, lambda *_: None, stop)
 
 
 def losses(run: Path) -> list[float]:

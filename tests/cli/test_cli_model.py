@@ -175,10 +175,10 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_losses(recipe: Path, tmp_p
         return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    assert train_recipe(settings, folder, tmp_path, whole, lambda _: None)
-    assert not train_recipe(settings, folder, tmp_path, parts, lambda _: None, lambda: True)
+    assert train_recipe(settings, folder, tmp_path, whole, lambda *_: None)
+    assert not train_recipe(settings, folder, tmp_path, parts, lambda *_: None, lambda: True)
     assert not (parts / "final").exists()
-    assert train_recipe(settings, folder, tmp_path, parts, lambda _: None)
+    assert train_recipe(settings, folder, tmp_path, parts, lambda *_: None)
     assert losses(parts) == losses(whole)
     for file in (whole / "final").glob("*.safetensors"):
         assert file.read_bytes() == (parts / "final" / file.name).read_bytes(), file.name

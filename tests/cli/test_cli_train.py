@@ -53,11 +53,16 @@ def test_a_wrong_override_ends_with_2_and_a_suggestion(run: Any, recipe: Path) -
     assert arabic.startswith("خطأ [bad_config]: override lora.rr=16")
 
 
-def test_dry_run_prints_the_plan_and_trains_nothing(invoke: Any, recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("language", "word"), [("en", "planned realised"), ("ar", "المخطط   المحقق")])
+def test_dry_run_prints_the_plan_and_trains_nothing(
+    invoke: Any, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, word: str
+) -> None:
+    monkeypatch.setenv("BIMEDIX2_LANG", language)
     out = tmp_path / "run"
     result = invoke("train", str(recipe), "--dry-run", "--data", str(tmp_path / "data"), "--out", str(out))
     assert result.exit_code == 0, result.output
     assert "instruct" in result.stderr
+    assert word in result.stderr
     assert "ar/other/vqa" in result.stderr
     assert not (out / "log.jsonl").exists()
     assert not (out / "final").exists()

@@ -62,7 +62,7 @@ def test_a_stage_lets_go_of_its_model_before_the_next_loads(tmp_path: Path) -> N
 
     gc.disable()  # what is in a circle is let go of on purpose, not by chance
     try:
-        assert train_records(recipe("none"), records(tmp_path), load, tmp_path, tmp_path / "run", lambda _: None)
+        assert train_records(recipe("none"), records(tmp_path), load, tmp_path, tmp_path / "run", lambda *_: None)
     finally:
         gc.enable()
     assert alive == [0, 0, 0]  # for preparing the records, and for either stage

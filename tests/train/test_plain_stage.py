@@ -98,20 +98,21 @@ def test_tokens_and_labels_are_image_caption_and_line_break(place: int, data: Pa
 def test_what_takes_no_part_is_counted_by_reason(data: Path, bundle: Bundle) -> None:
     from dataclasses import replace
 
-    said: list[str] = []
+    said: list[tuple[str, ...]] = []
     plan = recipe(replace(ALIGN, pack_tokens=60), INSTRUCT)
-    figures = dry_run(plan, RECORDS, bundle, data, data / "run", said.append)
+    figures = dry_run(plan, RECORDS, bundle, data, data / "run", lambda *line: said.append(line))
     align, instruct = figures["stages"]
     assert align["left_out"] == {"no_image": 1, "not_plain": 1, "too_long": 1}
     assert (align["samples"], instruct["samples"], instruct["left_out"]) == (3, 6, {})
     counts = "1 without an image, 1 not one question and one answer, 1 longer than the stage's packs"
-    assert f"  records that take no part: {counts}" in said
+    counts_ar = "1 بلا صورة، 1 ليس سؤالا واحدا وإجابة واحدة، 1 أطول من حزم المرحلة"
+    assert (f"  records that take no part: {counts}", f"  سجلات لا تشارك: {counts_ar}") in said
     assert not (data / "run/skipped.jsonl").read_text("utf-8")
 
 
 def test_a_stage_without_plain_records_is_an_error_in_both_languages(data: Path, bundle: Bundle) -> None:
     with pytest.raises(ConfigError, match="'align': no sample is left") as caught:
-        dry_run(recipe(ALIGN), RECORDS[3:5], bundle, data, data / "run", lambda _: None)
+        dry_run(recipe(ALIGN), RECORDS[3:5], bundle, data, data / "run", lambda *_: None)
     assert "لم تبق أي عينة" in caught.value.message_ar
 
 
@@ -133,7 +134,7 @@ def test_both_forms_of_a_fact_stay_on_one_side_of_the_split(data: Path, bundle: 
 def test_the_logged_loss_is_the_mean_over_single_captions(data: Path, bundle: Bundle) -> None:
     """Against transformers' own model, one caption at a time, without packs and masks of ours."""
     used = [RECORDS[0], RECORDS[1], RECORDS[5]]
-    assert train_records(recipe(ALIGN, INSTRUCT), used, bundle, data, data / "run", lambda _: None)
+    assert train_records(recipe(ALIGN, INSTRUCT), used, bundle, data, data / "run", lambda *_: None)
     first, second = read_log(data / "run").steps
     model: LlavaForConditionalGeneration = bundle.model
     pictures = make(used, data, bundle).images

@@ -49,9 +49,9 @@ def test_both_stages_train_close_to_the_unquantised_model(base: Path, tmp_path: 
     assert is_quantized(bundle.model)
     assert bundle.dtype == torch.float32
     found = records(tmp_path)
-    assert train_records(chosen, found, lambda: load_start(chosen), tmp_path, tmp_path / "nf4", lambda _: None)
+    assert train_records(chosen, found, lambda: load_start(chosen), tmp_path, tmp_path / "nf4", lambda *_: None)
     plain = replace(chosen, quantize="none")
-    assert train_records(plain, found, lambda: load_start(plain), tmp_path, tmp_path / "plain", lambda _: None)
+    assert train_records(plain, found, lambda: load_start(plain), tmp_path, tmp_path / "plain", lambda *_: None)
     own, other = losses(tmp_path / "nf4"), losses(tmp_path / "plain")
     assert own != other
     assert own == pytest.approx(other, rel=0.03)
@@ -86,9 +86,9 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(base: Path, tmp_path: 
         return asked == 5
 
     load = lambda: load_start(chosen)  # noqa: E731
-    assert train_records(chosen, found, load, tmp_path, tmp_path / "whole", lambda _: None)
-    assert not train_records(chosen, found, load, tmp_path, tmp_path / "parts", lambda _: None, stop)
-    assert train_records(chosen, found, load, tmp_path, tmp_path / "parts", lambda _: None)
+    assert train_records(chosen, found, load, tmp_path, tmp_path / "whole", lambda *_: None)
+    assert not train_records(chosen, found, load, tmp_path, tmp_path / "parts", lambda *_: None, stop)
+    assert train_records(chosen, found, load, tmp_path, tmp_path / "parts", lambda *_: None)
     assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
 
 
@@ -96,7 +96,7 @@ def test_a_quantised_bundle_can_be_copied(base: Path, tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes", reason="quantize: nf4 needs bitsandbytes, which is optional")
     chosen = four_bit(base)
     bundle, found = load_start(chosen), records(tmp_path)
-    assert train_records(chosen, found, bundle, tmp_path, tmp_path / "given", lambda _: None)
-    assert train_records(chosen, found, lambda: load_start(chosen), tmp_path, tmp_path / "loaded", lambda _: None)
+    assert train_records(chosen, found, bundle, tmp_path, tmp_path / "given", lambda *_: None)
+    assert train_records(chosen, found, lambda: load_start(chosen), tmp_path, tmp_path / "loaded", lambda *_: None)
     assert losses(tmp_path / "given") == losses(tmp_path / "loaded")
     attach_adapter(load_bundle(base, dtype="float32").model, tmp_path / "given" / "final")

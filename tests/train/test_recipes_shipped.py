@@ -126,9 +126,9 @@ def test_the_others_are_planned_on_a_toy(name: str, tmp_path: Path) -> None:
     assert structure == ("phi3" if name == "bimedix2-4b" else "llama")
     records, _ = rehearsal_records(tmp_path / "data")
     small = shrinking.shrink(recipe, "toy", records)
-    said: list[str] = []
+    said: list[tuple[str, ...]] = []
     bundle = toy_bundle(structure, texts(records))
-    figures = dry_run(small, records, bundle, tmp_path / "data", tmp_path / "run", said.append)
+    figures = dry_run(small, records, bundle, tmp_path / "data", tmp_path / "run", lambda *line: said.append(line))
     assert [stage["stage"] for stage in figures["stages"]] == ["align", "instruct"]
     assert all(stage["steps"] > 1 for stage in figures["stages"])
     assert said

@@ -373,13 +373,13 @@ def test_a_killed_build_goes_on_and_equals_an_unbroken_one(
 def test_a_killed_build_does_not_start_anew(root: Path, bundle: Bundle, tmp_path: Path, small_chunks: None) -> None:
     records, lines = good(10), []
     assert in_a_fork(killing_at("commit", 2, lambda: make(records, root, bundle, tmp_path))) == -signal.SIGKILL
-    make(records, root, bundle, tmp_path, say=lines.append)
+    make(records, root, bundle, tmp_path, say=lambda *line: lines.append(line[0]))
     assert [line for line in lines if "tokenised" in line] == [
         "samples tokenised: 9 of 10",
         "samples tokenised: 10 of 10",
     ]
     lines.clear()
-    make(records, root, bundle, tmp_path, say=lines.append)
+    make(records, root, bundle, tmp_path, say=lambda *line: lines.append(line[0]))
     assert lines == []
 
 
@@ -388,7 +388,7 @@ def test_processes_that_prepare_at_once_build_once(root: Path, bundle: Bundle, t
 
     def work() -> None:
         with log.open("a") as file:
-            make(records, root, bundle, tmp_path / "stores", say=lambda line: print(line, file=file, flush=True))
+            make(records, root, bundle, tmp_path / "stores", say=lambda line, _: print(line, file=file, flush=True))
 
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=work) for _ in range(4)]

@@ -625,9 +625,9 @@ def test_without_matplotlib_it_says_what_to_install(
 
     example(tmp_path)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    said: list[str] = []
-    assert save_plots(tmp_path, said.append) == []
-    assert "pip install matplotlib" in said[0]
+    said: list[tuple[str, ...]] = []
+    assert save_plots(tmp_path, lambda *line: said.append(line)) == []
+    assert all("pip install matplotlib" in text for text in said[0])
     found = invoke("train", "status", str(tmp_path), "--plots")
     assert found.exit_code == 2
     assert "pip install matplotlib" in found.stderr

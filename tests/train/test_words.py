@@ -75,7 +75,7 @@ def records(root: Path) -> list[Record]:
 
 def train(root: Path, run: str, stop: Any = lambda: False) -> bool:
     recipe = Recipe("tiny", (), (STAGE,), lora=LoraRecipe(2, 4, 0.0), checkpoint_steps=5)
-    return train_records(recipe, records(root), tiny_bundle("nano"), root, root / run, lambda _: None, stop)
+    return train_records(recipe, records(root), tiny_bundle("nano"), root, root / run, lambda *_: None, stop)
 
 
 def alignment(root: Path, bundle: Any, weights: dict[str, float]) -> WordAlignment:

@@ -66,7 +66,7 @@ def _record(name: str, question: str, answer: str, image: str = "") -> Record:
 def train(root: Path, name: str, engine: str, stop: Callable[[], bool] = lambda: False) -> bool:
     """Train, or go on, in ``root / name``."""
     load = lambda: tiny_bundle("llava")  # noqa: E731
-    return train_records(recipe(engine), records(root), load, root, root / name, lambda _: None, stop)
+    return train_records(recipe(engine), records(root), load, root, root / name, lambda *_: None, stop)
 
 
 def losses(run: Path) -> list[tuple[str, int, float]]:

@@ -33,6 +33,13 @@ def tell(english: str, arabic: str) -> None:
         say(arabic)
 
 
+def in_one_language(english: str, arabic: str) -> None:
+    """A line of long progress on stderr: in English where no language was chosen, for twice the lines hide the news."""
+    from ._errors import message_language
+
+    say(arabic if message_language() == "ar" else english)
+
+
 def quiet_libraries() -> None:
     """Switch off the progress bars and hints of the libraries beneath."""
     from transformers.utils import logging

@@ -62,22 +62,22 @@ def train(
 def _dry_run(recipe: Recipe, folder: Path, data: Path, out: Path) -> None:
     from bimedix2.train import run
 
-    from ._terminal import quiet_libraries, say
+    from ._terminal import in_one_language, quiet_libraries
 
     quiet_libraries()
     records, files = run.read_all(recipe, folder, out)
-    run.dry_run(recipe, records, lambda: run.load_start(recipe), data, out, say, files)
+    run.dry_run(recipe, records, lambda: run.load_start(recipe), data, out, in_one_language, files)
 
 
 def _train(recipe: Recipe, folder: Path, data: Path, out: Path) -> None:
     from bimedix2.train.run import train_recipe
     from bimedix2.train.signals import stop_on_signals
 
-    from ._terminal import quiet_libraries, say, tell
+    from ._terminal import in_one_language, quiet_libraries, tell
 
     quiet_libraries()
     with stop_on_signals() as stop:
-        finished = train_recipe(recipe, folder, data, out, say, stop)
+        finished = train_recipe(recipe, folder, data, out, in_one_language, stop)
     if finished:
         typer.echo(str(out / "final"))
         return
@@ -91,10 +91,10 @@ def _rehearse(recipe: Recipe, out: Path) -> None:
     from bimedix2.train.rehearse import MARK, rehearse
 
     from ._errors import message_language
-    from ._terminal import quiet_libraries, readable, say
+    from ._terminal import in_one_language, quiet_libraries, readable
 
     quiet_libraries()
-    report = rehearse(recipe, out, say)
+    report = rehearse(recipe, out, in_one_language)
     language = message_language()
     lines = report.lines()
     for wanted, texts in (("en", [english for english, _ in lines]), ("ar", [arabic for _, arabic in lines])):

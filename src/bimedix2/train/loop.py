@@ -148,8 +148,8 @@ class _Stage:
         trainer = self.trainer
         if self.settings.objective == "words":
 
-            def say(text: str) -> None:
-                self.watch.event("features", stage=self.settings.name, message=text)
+            def say(english: str, arabic: str) -> None:
+                self.watch.event("features", stage=self.settings.name, message=english)
 
             return Words(self.bundle, trainer.prepared, self.recipe, self.index, trainer.run_folder, say)
         plan, prepared = trainer.plan(self.index), trainer.prepared

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ from .engine import Engine, Forward
 from .faults import out_of_memory
 from .plan.packs import Pack
 from .plan.steps import StagePlan
+from .progress import Tell, silent
 from .samples.loader import Loader, Work
 from .samples.table import stable_hash
 
@@ -167,7 +168,7 @@ class Words:
         recipe: Recipe,
         stage: int,
         run: Path,
-        say: Callable[[str], None] = lambda _: None,
+        say: Tell = silent,
     ) -> None:
         from .words import WordAlignment
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from bimedix2.cache import write_whole
 from bimedix2.errors import ConfigError
 from bimedix2.records.schema import ImageRef, Record
 
+from .progress import Tell, silent
 from .recipe import Recipe
 from .rehearsal import examine
 from .rehearsal.data import rehearsal_records, texts
@@ -23,12 +24,11 @@ from .rehearsal.shrink import differences, shrink, structure_of
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
 
-Say = Callable[[str], None]
 MARK = "rehearsal.json"
 _PARTS = ("data", "base", "straight", "resumed", "exported")
 
 
-def rehearse(recipe: Recipe, out: Path, say: Say = lambda _: None) -> RehearsalReport:
+def rehearse(recipe: Recipe, out: Path, say: Tell = silent) -> RehearsalReport:
     """Run every stage of a recipe on a toy, stop and resume it, export it, read the export back, evaluate.
 
     Needs no download, no records and no GPU, and takes less than two minutes on two cores.
@@ -45,16 +45,22 @@ def rehearse(recipe: Recipe, out: Path, say: Say = lambda _: None) -> RehearsalR
     started = time.monotonic()
     _make_room(out)
     toy = _Toy(recipe, out)
-    say(f"toy {toy.structure}: {len(toy.train)} records, {len(toy.held_out)} held out; training without interruption")
+    say(
+        f"toy {toy.structure}: {len(toy.train)} records, {len(toy.held_out)} held out; training without interruption",
+        f"نموذج مصغر {toy.structure}: {len(toy.train)} سجلا، و{len(toy.held_out)} محجوزا؛ تدريب دون انقطاع",
+    )
     toy.run(out / "straight")
     rows = _steps(out / "straight")
     stop_at = _middle_of_last_stage(rows)
-    say(f"{len(rows)} steps done; once more, stopped after {stop_at}")
+    say(
+        f"{len(rows)} steps done; once more, stopped after {stop_at}",
+        f"اكتملت {len(rows)} خطوة؛ مرة أخرى مع توقف بعد {stop_at}",
+    )
     toy.run(out / "resumed", stop_at)
     stopped_after = len(_steps(out / "resumed"))
-    say("resuming")
+    say("resuming", "استئناف")
     toy.run(out / "resumed")
-    say("exporting, reading back, evaluating")
+    say("exporting, reading back, evaluating", "تصدير ثم قراءة ثم تقييم")
     report = RehearsalReport(
         structure=toy.structure,
         records=len(toy.train),
@@ -129,7 +135,7 @@ class _Toy:
             return stop_at is not None and asked >= stop_at
 
         records = [*self.train, *self.broken]
-        train_records(self.recipe, records, self.load(), self.data, folder, lambda _: None, stop)
+        train_records(self.recipe, records, self.load(), self.data, folder, silent, stop)
 
     def examined(self, final: Path, exported: Path) -> dict[str, Any]:
         """The report's figures about the trained parts and their export."""

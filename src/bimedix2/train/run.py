@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bimedix2.cache import atomic_folder, write_whole
 from bimedix2.errors import ConfigError
 
+from .progress import Tell, silent
 from .recipe import Recipe
 from .start import load_start as load_start
 
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
     from .loop import Trainer
     from .samples.prepare import Prepared
 
-Say = Callable[[str], None]
 Stop = Callable[[], bool]
 Load = Callable[[], "Bundle"]
 Files = Sequence[tuple[str, int]]
 
 
 def train_recipe(
-    recipe: Recipe, folder: Path, data_root: Path, out: Path, say: Say, stop: Stop = lambda: False
+    recipe: Recipe, folder: Path, data_root: Path, out: Path, say: Tell, stop: Stop = lambda: False
 ) -> bool:
     """Run a recipe to its end, or until ``stop`` is true; a run that was stopped is taken up again.
 
@@ -59,7 +59,8 @@ def train_recipe(
     # The first process prepares the records; the others open what it wrote.
     if os.environ.get("RANK", "0") == "0":
         records, files = read_all(recipe, folder, out)
-        say(f"{len(records)} records; loading {recipe.model}")
+        count = len(records)
+        say(f"{count} records; loading {recipe.model}", f"عدد السجلات {count}؛ جار تحميل {recipe.model}")
     return train_records(recipe, records, lambda: load_start(recipe), data_root, out, say, stop, files)
 
 
@@ -69,7 +70,7 @@ def train_records(
     bundle: Bundle | Load,
     data_root: Path,
     out: Path,
-    say: Say,
+    say: Tell,
     stop: Stop = lambda: False,
     files: Files = (),
 ) -> bool:
@@ -88,9 +89,9 @@ def train_records(
     engine = Engine(recipe.engine, recipe.timeout_minutes)
     out.mkdir(parents=True, exist_ok=True)
     load = _loader(bundle)
-    say = say if engine.rank == 0 else _silent
+    say = say if engine.rank == 0 else silent
     try:
-        with watch_run(recipe, out, say, first=engine.rank == 0) as watch:
+        with watch_run(recipe, out, lambda line: say(line, line), first=engine.rank == 0) as watch:
             prepared = _prepare_once(recipe, records, load, data_root, out, say, engine, files)
             trainer = Trainer(load, prepared, recipe, out, engine, watch, stop)
             if engine.rank == 0:
@@ -114,7 +115,7 @@ def dry_run(
     bundle: Bundle | Load,
     data_root: Path,
     out: Path,
-    say: Say,
+    say: Tell,
     files: Files = (),
 ) -> dict[str, Any]:
     """Prepare the records and print the plan, without training; returns what ``plan.json`` would hold."""
@@ -130,9 +131,10 @@ def dry_run(
     ]
     figures = plan_figures(recipe, plans)
     for line in plan_lines(figures):
-        say(line)
+        say(*line)
     if len(held):
-        say(f"{prepared.count(held)} samples are held out for validation")
+        count = prepared.count(held)
+        say(f"{count} samples are held out for validation", f"عدد العينات المحجوزة للتحقق {count}")
     say_skipped(prepared, say)
     return figures
 
@@ -146,17 +148,13 @@ def _loader(bundle: Bundle | Load) -> Load:
     return lambda: replace(given, model=deepcopy(given.model))
 
 
-def _silent(_: str) -> None:
-    """Only the first process speaks."""
-
-
 def _prepare_once(
     recipe: Recipe,
     records: Sequence[Record],
     load: Load,
     data_root: Path,
     out: Path,
-    say: Say,
+    say: Tell,
     engine: Engine,
     files: Files,
 ) -> Prepared:
@@ -176,7 +174,7 @@ def _prepare_once(
 
 
 def _prepare(
-    recipe: Recipe, records: Sequence[Record], bundle: Bundle, data_root: Path, out: Path, say: Say, files: Files
+    recipe: Recipe, records: Sequence[Record], bundle: Bundle, data_root: Path, out: Path, say: Tell, files: Files
 ) -> Prepared:
     from .samples.prepare import prepare
 
@@ -197,7 +195,7 @@ def _prepare(
     return prepared
 
 
-def _write_plan(trainer: Trainer, out: Path, say: Say) -> None:
+def _write_plan(trainer: Trainer, out: Path, say: Tell) -> None:
     from .plan.report import plan_figures, plan_lines
 
     plans = [
@@ -207,10 +205,10 @@ def _write_plan(trainer: Trainer, out: Path, say: Say) -> None:
     figures = plan_figures(trainer.recipe, plans)
     write_whole(out / "plan.json", json.dumps(figures, indent=1).encode())
     for line in plan_lines(figures):
-        say(line)
+        say(*line)
 
 
-def _finish(recipe: Recipe, prepared: Prepared, out: Path, seconds: float, say: Say) -> None:
+def _finish(recipe: Recipe, prepared: Prepared, out: Path, seconds: float, say: Tell) -> None:
     from .checkpoint import latest_checkpoint
     from .watch.plots import save_plots
 
@@ -224,14 +222,22 @@ def _finish(recipe: Recipe, prepared: Prepared, out: Path, seconds: float, say: 
     say_skipped(prepared, say)
 
 
-def say_skipped(prepared: Prepared, say: Say) -> None:
+def say_skipped(prepared: Prepared, say: Tell) -> None:
     """Sum up the samples that were left out."""
+    from .samples.encode import KINDS
+
     if not prepared.skipped:
         return
     counts = Counter(skipped.kind for skipped in prepared.skipped).most_common()
-    say(f"{len(prepared.skipped)} samples left out ({', '.join(f'{kind} {n}' for kind, n in counts)}): skipped.jsonl")
-    for skipped in prepared.skipped[:5]:
-        say(f"  {skipped.file_or_row}, {skipped.record_id}, field {skipped.field}: {skipped.reason}")
+    total = len(prepared.skipped)
+    english = ", ".join(f"{KINDS[kind][0]} {count}" for kind, count in counts)
+    arabic = "، ".join(f"{KINDS[kind][1]} {count}" for kind, count in counts)
+    say(f"{total} samples left out ({english}): skipped.jsonl", f"عينات متروكة {total} ({arabic}): skipped.jsonl")
+    for one in prepared.skipped[:5]:
+        say(
+            f"  {one.file_or_row}, {one.record_id}, field {one.field}: {one.reason}",
+            f"  {one.file}، الصف {one.row}، {one.record_id}، الحقل {one.field}: {one.reason_ar}",
+        )
 
 
 def read_all(recipe: Recipe, folder: Path, out: Path) -> tuple[list[Record], list[tuple[str, int]]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from torch.nn.functional import normalize
 from bimedix2.model.encoder import encode_images, encoder_digest
 
 from .plan.ranks import ranks
+from .progress import Tell, silent
 from .samples.table import CHAT
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class WordAlignment:
         prepared: Prepared,
         folder: Path,
         weights: dict[str, float],
-        say: Callable[[str], None] = lambda _: None,
+        say: Tell = silent,
     ) -> None:
         assert prepared.images is not None
         count = len(prepared.images.pixels)
@@ -141,7 +142,7 @@ def _wordlike(tokenizer: Any, token: int) -> bool:
     return sum(letter.isalpha() for letter in text) >= 2
 
 
-def _features(bundle: Bundle, images: ImageStore, folder: Path, say: Callable[[str], None]) -> Any:
+def _features(bundle: Bundle, images: ImageStore, folder: Path, say: Tell) -> Any:
     """(N, P, C) patch features of the frozen encoder, memory-mapped; bf16 bits as int16."""
     key = f"{images.name}|{encoder_digest(bundle.model)}|{bundle.model.config.vision_feature_layer}"
     target = folder / f"features-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
@@ -157,7 +158,7 @@ def _features(bundle: Bundle, images: ImageStore, folder: Path, say: Callable[[s
                 array = np.lib.format.open_memmap(scratch, mode="w+", dtype=np.int16, shape=shape)
             array[start : start + _BATCH] = rows
             if start % 200 == 0:
-                say(f"encoding image {start + 1} of {count}")
+                say(f"encoding image {start + 1} of {count}", f"ترميز الصورة {start + 1} من {count}")
         assert array is not None
         array.flush()
         scratch.rename(target)

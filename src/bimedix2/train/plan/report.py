@@ -10,9 +10,9 @@ from bimedix2.train.recipe import Recipe, StageRecipe
 from .steps import StagePlan
 
 _LEFT_OUT = {
-    "no_image": "without an image",
-    "not_plain": "not one question and one answer",
-    "too_long": "longer than the stage's packs",
+    "no_image": ("without an image", "بلا صورة"),
+    "not_plain": ("not one question and one answer", "ليس سؤالا واحدا وإجابة واحدة"),
+    "too_long": ("longer than the stage's packs", "أطول من حزم المرحلة"),
 }
 
 
@@ -51,28 +51,51 @@ def _stage(recipe: Recipe, stage: StageRecipe, plan: StagePlan) -> dict[str, Any
     }
 
 
-def plan_lines(figures: dict[str, Any]) -> Iterator[str]:
-    """The plan as lines for people: steps and fill of every stage, and the share of every cell."""
+def plan_lines(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The plan as lines for people, in English and Arabic: steps and fill of a stage, shares of its cells."""
     for stage in figures["stages"]:
         if "cells" not in stage:
-            yield f"{stage['stage']}: {stage['objective']}, {stage['epochs']} epochs"
+            name, objective, epochs = stage["stage"], stage["objective"], stage["epochs"]
+            yield f"{name}: {objective}, {epochs} epochs", f"{name}: {objective}، الدورات {epochs}"
             continue
-        yield (
-            f"{stage['stage']}: {stage['steps']:,} steps, {stage['packs']:,} packs {stage['fill']:.1%} full, "
-            f"{stage['samples']:,} conversations, {stage['tokens']:,} tokens, {stage['supervised']:,} supervised"
-        )
+        yield _summary(stage)
         if stage["left_out"]:
-            counts = ", ".join(f"{count:,} {_LEFT_OUT[reason]}" for reason, count in stage["left_out"].items())
-            yield f"  records that take no part: {counts}"
-        planned = sum(cell["planned"] for cell in stage["cells"].values()) or 1.0
-        realised = stage["supervised"] or 1
-        width = max(map(len, stage["cells"]))
-        yield f"  {'supervised tokens by cell':<{width}}  {'planned':>8} {'realised':>8}"
-        for name, cell in sorted(stage["cells"].items(), key=lambda item: -item[1]["realised"]):
-            yield f"  {name:<{width}}  {cell['planned'] / planned:8.2%} {cell['realised'] / realised:8.2%}"
-        for language in ("ar", "en"):
-            own = [cell for name, cell in stage["cells"].items() if name.startswith(f"{language}/")]
-            shares = [
-                sum(cell[key] for cell in own) / total for key, total in (("planned", planned), ("realised", realised))
-            ]
-            yield f"  {language + ' in all':<{width}}  {shares[0]:8.2%} {shares[1]:8.2%}"
+            rows = [(f"{count:,}", *_LEFT_OUT[reason]) for reason, count in stage["left_out"].items()]
+            yield (
+                "  records that take no part: " + ", ".join(f"{count} {why}" for count, why, _ in rows),
+                "  سجلات لا تشارك: " + "، ".join(f"{count} {why}" for count, _, why in rows),
+            )
+        yield from _cells(stage)
+
+
+def _summary(stage: dict[str, Any]) -> tuple[str, str]:
+    name, fill = stage["stage"], f"{stage['fill']:.1%}"
+    steps, packs, samples, tokens, supervised = (
+        f"{stage[key]:,}" for key in ("steps", "packs", "samples", "tokens", "supervised")
+    )
+    return (
+        f"{name}: {steps} steps, {packs} packs {fill} full, {samples} conversations, {tokens} tokens, "
+        f"{supervised} supervised",
+        f"{name}: الخطوات {steps}، الحزم {packs} بامتلاء {fill}، المحادثات {samples}، الرموز {tokens}، "
+        f"المتعلمة {supervised}",
+    )
+
+
+def _cells(stage: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    planned = sum(cell["planned"] for cell in stage["cells"].values()) or 1.0
+    realised = stage["supervised"] or 1
+    width = max(map(len, stage["cells"]))
+    yield (
+        f"  {'supervised tokens by cell':<{width}}  {'planned':>8} {'realised':>8}",
+        f"  {'الرموز المتعلمة بالخلية':<{width}}  {'المخطط':>8} {'المحقق':>8}",
+    )
+    for name, cell in sorted(stage["cells"].items(), key=lambda item: -item[1]["realised"]):
+        row = f"  {name:<{width}}  {cell['planned'] / planned:8.2%} {cell['realised'] / realised:8.2%}"
+        yield row, row
+    for language, word in (("ar", "مجموع ar"), ("en", "مجموع en")):
+        own = [cell for name, cell in stage["cells"].items() if name.startswith(f"{language}/")]
+        shares = [
+            sum(cell[key] for cell in own) / total for key, total in (("planned", planned), ("realised", realised))
+        ]
+        figures = f"{shares[0]:8.2%} {shares[1]:8.2%}"
+        yield f"  {language + ' in all':<{width}}  {figures}", f"  {word:<{width}}  {figures}"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from bimedix2.cache import sha256_file
 from bimedix2.records.schema import ImageRef, Record
+from bimedix2.train.progress import Tell, silent
 
 from .journal import sole_builder, writing
 
 _BATCH = 256
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ImageFiles:
             self.items.append(item)
 
 
-def find_images(records: Sequence[Record], root: Path, folder: Path, say: Say = lambda _: None) -> ImageFiles:
+def find_images(records: Sequence[Record], root: Path, folder: Path, say: Tell = silent) -> ImageFiles:
     """Look for the images of all records.
 
     Files are told apart by the SHA-256 of their bytes and not by path, size and time: a store then survives moving
@@ -113,7 +113,7 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _digests(paths: Sequence[str], memory: Path, say: Say) -> dict[str, str]:
+def _digests(paths: Sequence[str], memory: Path, say: Tell) -> dict[str, str]:
     """Digest of every file that can be read, from memory where path, size and time are known."""
     with sole_builder(memory):
         known = _remembered(memory)
@@ -123,7 +123,8 @@ def _digests(paths: Sequence[str], memory: Path, say: Say) -> dict[str, str]:
         for batch in _hashed(new):
             found |= batch
             _remember(memory, {path: (stamps[path], digest) for path, digest in batch.items()})
-            say(f"image files read: {len(found)} of {len(stamps)}")
+            done, total = len(found), len(stamps)
+            say(f"image files read: {done} of {total}", f"ملفات الصور المقروءة: {done} من {total}")
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bimedix2.cache import require_space, write_whole
 from bimedix2.errors import ImageError
 from bimedix2.images import ImagePolicy
+from bimedix2.train.progress import Tell, silent
 
 from .decode import Decoded, decode_all
 from .files import ImageItem
@@ -72,7 +73,7 @@ class ImageStore:
         *,
         format: ImageFormat = "raw",  # noqa: A002 - the word for it
         workers: int = 0,
-        say: Callable[[str], None] = lambda _: None,
+        say: Tell = silent,
     ) -> ImageStore:
         """Open the store of these pictures, after making what is not there of it yet.
 
@@ -156,7 +157,7 @@ class _Builder:
         self.broken: dict[str, dict[str, str]] = self.out.state.get("broken", {})
         self.end: int = self.out.state.get("end", 0)
 
-    def run(self, workers: int, say: Callable[[str], None]) -> None:
+    def run(self, workers: int, say: Tell) -> None:
         try:
             self._make_room()
             self._start()
@@ -166,7 +167,8 @@ class _Builder:
                 for decoded in chunk:
                     self._append(decoded)
                 self.out.commit({"done": self.done, "broken": self.broken, "end": self.end})
-                say(f"images decoded: {self.done} of {len(self.items)}")
+                total = len(self.items)
+                say(f"images decoded: {self.done} of {total}", f"الصور المفكوكة: {self.done} من {total}")
             self._finish()
         finally:
             self.out.close()

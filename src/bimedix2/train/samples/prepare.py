@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bimedix2.errors import DataError, RecordError
 from bimedix2.records.schema import Record
+from bimedix2.train.progress import Tell, silent
 
 from .encode import KINDS, Bad, Sample, SampleEncoder, settings
 from .files import ImageFiles, find_images, manifest_hash
@@ -27,7 +28,6 @@ from .table import CHAT, stable_hash
 if TYPE_CHECKING:
     from bimedix2.model import Bundle
 
-Say = Callable[[str], None]
 # More bad samples than this mean that the data, the data root or the limits are wrong, not single samples.
 MOST_SKIPPED = 0.05
 _FEW_RECORDS = 100
@@ -101,7 +101,7 @@ def prepare(
     image_format: ImageFormat = "raw",
     workers: int = 0,
     files: Sequence[tuple[str, int]] = (),
-    say: Say = lambda _: None,
+    say: Tell = silent,
 ) -> Prepared:
     """Tokenise records and store their images, once; later calls open what is there.
 
@@ -172,7 +172,7 @@ class _Job:
     encoder: SampleEncoder
     policy: str
     files: Sequence[tuple[str, int]]
-    say: Say
+    say: Tell
 
     def digest(self, image_name: str) -> str:
         """Key of the token store: all that its content depends on."""
@@ -223,7 +223,8 @@ class _Job:
                 else:
                     writer.skip(outcome)
             writer.commit()
-            self.say(f"samples tokenised: {writer.done} of {total}")
+            done = writer.done
+            self.say(f"samples tokenised: {done} of {total}", f"العينات المرمزة: {done} من {total}")
 
     def _encode(self, record: Record) -> list[Sample] | Bad:
         places = [self.found.place(image) for image in record.images]

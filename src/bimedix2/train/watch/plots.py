@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bimedix2.errors import BiMediX2Error, ConfigError
+from bimedix2.train.progress import Tell
 
 from .curves import Point, by_index, by_stage, shares, smooth, stage_starts, topic_of, trained_tokens, window_of
 from .lines import Row
@@ -27,7 +27,7 @@ _DPI = 110
 _FEW = 10
 
 
-def save_plots(run: Path, say: Callable[[str], None]) -> list[Path]:
+def save_plots(run: Path, say: Tell) -> list[Path]:
     """Draw what the run's files allow; what keeps a picture from being drawn is said and ends nothing.
 
     Returns:
@@ -36,9 +36,9 @@ def save_plots(run: Path, say: Callable[[str], None]) -> list[Path]:
     try:
         return draw_plots(run)
     except BiMediX2Error as error:
-        say(error.message)
+        say(error.message, error.message_ar)
     except OSError as error:
-        say(f"the plots could not be written: {error}")
+        say(f"the plots could not be written: {error}", f"تعذرت كتابة الرسوم: {error}")
     return []
 
 
