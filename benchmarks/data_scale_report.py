@@ -9,7 +9,7 @@ def told(result: dict[str, Any]) -> str:
     """Markdown of everything that was measured."""
     lines = [
         "# The data line by number of records", "",
-        f"{result['machine']}, shared with other work (load {result['load']:.1f} at the start), Python "
+        f"{result['machine']} (load {result['load']:.1f} at the start), Python "
         f"{result['python']}, bimedix2 {result['version']}. CPU seconds of the process and its workers, one run each; "
         "compare ratios.", "", result.get("note", ""), "",
     ]  # fmt: skip
