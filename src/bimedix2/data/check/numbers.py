@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 
@@ -103,7 +104,7 @@ def _drop_covered(words: list[Number], digits: list[Number]) -> list[Number]:
 
 
 def _match(left: Number, right: Number) -> bool:
-    return any(abs(a - b) <= 1e-6 * max(1.0, abs(a)) for a in left.readings for b in right.readings)
+    return any(math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-9) for a in left.readings for b in right.readings)
 
 
 # Like with like before anything else: the 1 of "1 January" must not take the January of the other side.
